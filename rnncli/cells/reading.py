@@ -9,7 +9,7 @@ import itertools
 import keyword
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rnncli.cells import activations
@@ -147,6 +147,18 @@ class _CellReader:
             return error
         return LayerError("line {number}: {error}", error.advice, number=number, error=error)
 
+    def axis_fault(
+        self, path: tuple[str, ...], axis: str, known: Iterable[str], what: str = "there is no axis {axis}"
+    ) -> LayerError:
+        """Return an error about an axis that an entry of the file names, which points at it."""
+        rows, number = self.text.split("\n"), line_number(self.text, path) or 1
+        number = next((at for at in range(number, len(rows) + 1) if f'"{axis}"' in rows[at - 1]), number)
+        start = rows[number - 1].find(f'"{axis}"') + 1
+        span = TokenSpan(rows[number - 1], 1, start, start + len(axis))
+        error = fault(span, Message(what, axis=axis), did_you_mean(axis, known))
+        place = Message("line {number}, {name}", number=number, name=path[-1])
+        return LayerError("{place}: {error}", error.advice, place=place, error=error)
+
     def _table(self, key: str) -> Mapping[str, Any]:
         table = self.document.get(key, {})
         if not isinstance(table, Mapping) or len(table) > MOST:
@@ -174,7 +186,8 @@ class _CellReader:
             not isinstance(names, list) or not 0 < len(names) <= MOST
             or not all(isinstance(name, str) for name in names) or len({*names}) < len(names)
         ):  # fmt: skip
-            example = 'states = ["hidden"]' if key == "states" else 'gates = ["forget", "candidate"]'
+            examples = {"states": '["hidden"]', "gates": '["forget", "candidate"]', "heads": '["groups", "repeats"]'}
+            example = f"{key} = {examples[key]}"
             what = "{name} is not a list of different names." if key in self.document else "it has no {name}."
             raise self.fault((key,), what, "For example {example}.", name=key, example=example)
         return tuple(names)
@@ -194,12 +207,16 @@ class _CellReader:
         if type(value) is int and 0 < value <= LARGEST:
             return value, {}
         with at(self.text, "sizes", name):
-            if not isinstance(value, str) or name == "units":
+            if type(value) is int and value > LARGEST:
+                raise LayerError("{name} is more than {largest}.", name=name, largest=LARGEST)
+            if name == "units":
+                what = "{name} is not a whole number from 1 on."
+                raise LayerError(what, "For example units = 16.", name=name)
+            advice = Message('For example heads = 4, or keys = "units / heads".')
+            if not isinstance(value, str):
                 what = "{name} is not a whole number from 1 on, or an equation in quotes."
-                if name == "units":
-                    what = "{name} is not a whole number from 1 on."
-                raise LayerError(what, 'For example heads = 4, or keys = "units / heads".', name=name)
-            node, spans = parse(value)
+                raise LayerError(what, advice, name=name)
+            node, spans = parse(value, advice)
             for part in walk(node):
                 match part:
                     case Function() | Operation("**" | "@"):
@@ -217,17 +234,13 @@ class _CellReader:
         if (
             not isinstance(given, list)
             or len(given) > MOST_AXES
-            or not all(isinstance(axis, str) for axis in given)
+            or not all(isinstance(axis, str) and axis for axis in given)
         ):
             what = "{name} needs a list of at most {most} axes."
             raise self.fault((table, name), what, 'For example ["heads", "keys"].', name=name, most=MOST_AXES)
         for axis in given:
             if axis not in known:
-                row = self.text.split("\n")[(line_number(self.text, (table, name)) or 1) - 1]
-                start = max(0, row.find(f'"{axis}"')) + 1
-                error = Message("there is no axis {axis}", axis=axis), did_you_mean(axis, known)
-                with at(self.text, table, name):
-                    raise fault(TokenSpan(row, 1, start, start + len(axis)), *error)
+                raise self.axis_fault((table, name), axis, known)
         if len({*given}) < len(given):
             raise self.fault((table, name), "{name} names an axis twice.", name=name)
         return tuple(given)
@@ -243,7 +256,7 @@ class _CellReader:
             what = "{name} is the first state, which the layer returns, so its axis is units."
             raise self.fault(("shapes", first), what, "Join its axes: join(...).", name=first)
         if "heads" in self.document and (other := {*cell.heads} - {*cell.sizes}):
-            raise self.fault(("heads",), "there is no size {name}.", name=min(other))
+            raise self.axis_fault(("heads",), min(other), cell.sizes, "{axis} is not a size of [sizes]")
 
     def _number(self, key: str, name: str) -> float:
         value = self._table(key)[name]
@@ -264,6 +277,9 @@ class _CellReader:
         shape = value.get("shape")
         has_axes = not self.document.keys().isdisjoint(("sizes", "shapes", "inputs"))
         known = ("units", "features", *(self._table("sizes") if has_axes else ()))
+        for axis in shape if has_axes and isinstance(shape, list) else ():
+            if isinstance(axis, str) and axis and axis not in known:
+                raise self.axis_fault(("weights", name), axis, known)
         if (
             {*value} - {"shape", "initializer"} or not isinstance(shape, list)
             or not 1 <= len(shape) <= (MOST_AXES if has_axes else 2)
@@ -428,6 +444,8 @@ def _check_call(cell: CellText, function: str, arguments: Sequence[Node], span: 
     if given != (needed := known[function]):
         several = "{name} takes {needed} arguments, not {given}"
         text = several if needed > 1 else "{name} takes one argument, not {given}"
+        if cell.has_axes and function in (*REDUCTIONS, "softmax"):
+            text = "{name} takes one argument, or one and the name of an axis, not {given}"
         raise fault(span, Message(text, name=function, needed=needed, given=given))
 
 

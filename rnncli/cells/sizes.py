@@ -26,9 +26,11 @@ from rnncli.cells.tree import (
     add,
     fault,
     parts,
+    point_at,
     rebuild,
 )
 from rnncli.errors import LayerError, Message, Text, inside
+from rnncli.errors import count as counted
 
 LARGEST = 2**31
 """Most numbers of a value in one step."""
@@ -381,7 +383,8 @@ class _Reader:
     def _rebuilt(self, node: Node, operands: Sequence[Node]) -> Node:
         taken = iter(operands)
         made = rebuild(node, lambda _: next(taken))
-        return fold_call(made, {**self.text.options, **self.config}) if self.lowers else made
+        with point_at(self.spans.get(node)):
+            return fold_call(made, {**self.text.options, **self.config}) if self.lowers else made
 
     def align(self, node: Node, axes: Axes, whole: Axes) -> Node:
         """Return the node with its axes in the order of `whole`, and axes of size 1 for the others."""
@@ -394,7 +397,8 @@ class _Reader:
     def _join(self, node: Node, inner: Node, axes: Axes) -> Value:
         count, units = self.sizes.numbers(axes), self.sizes.known["units"]
         if None not in (count, units) and count != units:
-            what = Message("it has {count} numbers, but units is {units}", count=count, units=units)
+            numbers = counted(count or 0, "number")
+            what = Message("it has {numbers}, but units is {units}", numbers=numbers, units=units)
             raise self.fault(node, what)
         shape = self.sizes.shape(axes)
         made = inner if len(shape) < 2 else Reshape(inner, shape, tuple(range(len(shape))), (units or 0,))

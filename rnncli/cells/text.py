@@ -127,17 +127,22 @@ class CellText(NamedTuple):
 
 
 def line_number(text: str, path: tuple[str, ...]) -> int | None:
-    """Return the number of the line, from 1, on which the entry begins; None if a search does not find it."""
+    """Return the number of the line, from 1, on which the entry begins, or the table that holds it.
+
+    None if a search finds neither.
+    """
     table = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
             table = header[1]
             if ".".join(path) == table:
                 return number
-        entry = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
-        if entry and (table, entry[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
+        entry = re.match(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w.]+))\s*=""", line)
+        if entry and (table, entry[entry.lastindex or 0]) in [
+            ("".join(path[:-1]), path[-1]), ("", ".".join(path)),
+        ]:  # fmt: skip
             return number
-    return None
+    return line_number(text, path[:-1]) if len(path) > 1 else None
 
 
 @contextmanager

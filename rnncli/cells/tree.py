@@ -258,13 +258,14 @@ _OPERATORS: Mapping[type[ast.operator], str] = {
 _NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
-def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
+def parse(text: str, advice: Text = ADVICE) -> tuple[Node, dict[Node, TokenSpan]]:
     """Return the tree of an equation, and where in the text each of its nodes stands first.
 
+    advice: says what an equation may contain.
     Raises LayerError, with a caret, for anything but names, numbers, operators and calls.
     """
     if not text.strip():
-        raise LayerError("the equation is empty.", ADVICE)
+        raise LayerError("the equation is empty.", advice)
     if len(text) > LONGEST:
         what = "the equation has {length} characters; at most {longest} are allowed."
         raise LayerError(what, _SHORTER, length=len(text), longest=LONGEST)
@@ -272,14 +273,14 @@ def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
     foreign = re.search(r"[^ -~]|#", text)
     if foreign:
         span = TokenSpan(text, 1, *foreign.span())
-        raise fault(span, Message("this character cannot be used in an equation"), ADVICE)
-    reader = _EquationReader(text)
-    return reader.node(parse_expression(text, ADVICE), 1), reader.spans
+        raise fault(span, Message("this character cannot be used in an equation"), advice)
+    reader = _EquationReader(text, advice)
+    return reader.node(parse_expression(text, advice), 1), reader.spans
 
 
 class _EquationReader:
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, advice: Text) -> None:
+        self.text, self.advice = text, advice
         self.spans: dict[Node, TokenSpan] = {}
 
     def node(self, tree: ast.expr, depth: int) -> Node:
@@ -334,7 +335,7 @@ class _EquationReader:
         return Number(value)
 
     def fault(self, tree: ast.expr, reason: Text) -> LayerError:
-        return fault(span_of(self.text, tree), reason, ADVICE)
+        return fault(span_of(self.text, tree), reason, self.advice)
 
 
 def walk(node: Node) -> Iterator[Node]:
