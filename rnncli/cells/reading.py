@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rnncli.cells import activations
-from rnncli.cells.sizes import LARGEST
+from rnncli.cells.sizes import LARGEST, MOST_AXES
 from rnncli.cells.text import PACKED, CellText, CellWeight, at, line_number, packed_lines, resolve
 from rnncli.cells.tree import (
     AXES,
@@ -41,8 +41,6 @@ KEYS = (
     *("name", "states", "source", "gates", "heads", "sizes", "shapes", "inputs", "initial", "options"),
     *("weights", "step"),
 )
-MOST_AXES = 8
-"""Most axes of a value."""
 AXES_ALONE = ("cos", "sin")
 """Functions of numbers that only files with names of axes have, besides AXES."""
 TAKEN = frozenset({"x", "units", "features", *PACKED})

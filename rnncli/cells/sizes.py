@@ -34,6 +34,8 @@ from rnncli.errors import count as counted
 
 LARGEST = 2**31
 """Most numbers of a value in one step."""
+MOST_AXES = 8
+"""Most axes of a value; with the batch 9, which TensorFlow takes."""
 
 Axes = tuple[str, ...]
 """The names of axes.  In a file that names none, the text of a size stands for its axis; "?" is unknown."""
@@ -237,6 +239,9 @@ class _Reader:
         """Return a node without names of axes, and its axes.  Raises LayerError where parts do not fit."""
         made, axes = self._value(node)
         count = self.sizes.numbers(axes) or 0
+        if len(axes) > MOST_AXES:
+            what = Message("it has {count} axes, more than {most}", count=len(axes), most=MOST_AXES)
+            raise self.fault(node, what)
         if count > LARGEST:
             what = Message("it has {count} numbers, more than {largest}", count=count, largest=LARGEST)
             raise self.fault(node, what, Message("Give smaller sizes."))

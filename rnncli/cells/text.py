@@ -133,7 +133,7 @@ def line_number(text: str, path: tuple[str, ...]) -> int | None:
     """
     table = ""
     for number, line in enumerate(text.split("\n"), 1):
-        if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
+        if header := re.match(r"\s*\[+\s*([\w.]+)\s*\]", line):
             table = header[1]
             if ".".join(path) == table:
                 return number

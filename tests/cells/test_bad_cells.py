@@ -144,7 +144,8 @@ WHOLE = [
     ),
     (
         GOOD.replace("rate =", '"a\\u001b[31m" ='),
-        "FILE: line 3: 'a\\x1b[31m' cannot be a name.\nUse ASCII letters, digits and _, and no keyword of Python.",
+        "FILE: line 3: 'a\\x1b[31m' cannot be a name.\n"
+        "Use ASCII letters, digits and _, and no keyword of Python.",
     ),
     (
         GOOD.replace("tanh", "tahn"),
