@@ -1,6 +1,6 @@
 """What a cell's file with names of axes must not be: exit 2, with the file, the line and a caret.
 
-`bad_matrix_cells.txt` is a table: below `# TEXT`, a row has what stands in the file in place of TEXT (`⏎` is a
+`bad_matrix_cells.txt` is a table: below `# TEXT`, a row has what stands in the file in place of TEXT (`⏎`: a
 line break), what is said, the token above the caret, and the beginning of the advice.  The token `^` is
 invisible; without a token there is no caret.
 """
