@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,9 @@ LAYERS = [
 ]
 BIDIRECTIONALS = [
     f"Bidirectional({kind}(3, return_sequences={sequences}, return_state={state}), merge_mode={merge!r})"
-    for kind, sequences, state, merge in product(KINDS, FLAGS, FLAGS, MERGES)
+    for kind, sequences, state, merge in map(
+        dict.values, oracle.cover_pairs({"kind": KINDS, "sequences": FLAGS, "state": FLAGS, "merge": MERGES})
+    )
 ]
 
 
@@ -88,10 +90,8 @@ def check_engine(
 
 OPTIONS: dict[str, Any] = {
     "units": (1, 2, 5),
-    "activation": (
-        "tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "silu",
-    ),
-    "recurrent_activation": ("sigmoid", "hard_sigmoid", "tanh", "relu6", "linear", "softmax"),
+    "activation": ("tanh", ("relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "silu")),
+    "recurrent_activation": ("sigmoid", ("hard_sigmoid", "softmax", "tanh", "relu6", "linear")),
     "use_bias": FLAGS,
     "unit_forget_bias": FLAGS,
     "reset_after": FLAGS,
@@ -100,11 +100,12 @@ OPTIONS: dict[str, Any] = {
     "dtype": ("float32", "float64"),
     "return_sequences": FLAGS,
     "return_state": FLAGS,
-    "mask": tuple(MASKS),
+    "mask": ("none", "right", "left", "each"),
     "given": FLAGS,
     "go_backwards": FLAGS,
     "merge_mode": MERGES,
-}  # fmt: skip
+}
+"""By option, the values that are paired.  Values in a tuple of their own take turns as one of them."""
 OUTER = ("go_backwards", "merge_mode")
 ONLY = {"recurrent_activation": ("LSTM", "GRU"), "unit_forget_bias": ("LSTM",), "reset_after": ("GRU",)}
 
@@ -116,11 +117,13 @@ def pairs_of_options(changed: Mapping[str, Any] | None = None) -> list[Any]:
     changed: options that have other values than here.
     """
     found = []
+    turns = cache(cycle)
     options = {**OPTIONS, **(changed or {})}
     for outer, kind in product(OUTER, KINDS):
         own = {name: tested for name, tested in options.items() if kind in ONLY.get(name, KINDS)}
         own = {name: tested for name, tested in own.items() if name == outer or name not in OUTER}
-        for number, row in enumerate(oracle.cover_pairs(own)):
+        for number, pairs in enumerate(oracle.cover_pairs(own)):
+            row = {name: next(turns(v)) if isinstance(v, tuple) else v for name, v in pairs.items()}
             mask, given, dtype = row.pop("mask"), row.pop("given"), row["dtype"]
             merge, bidirectional = row.pop("merge_mode", None), outer == "merge_mode"
             zeroing = row["return_sequences"] if bidirectional else row["zero_output_for_mask"]

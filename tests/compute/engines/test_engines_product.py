@@ -1,7 +1,8 @@
 """The product layers on the engines against Keras.
 
-The full product: layer x return_sequences x return_state x (go_backwards, or the five merge modes) x mask,
-with an initial state where the states are returned; then every pair of all options; then random layers.
+The full product: layer x return_sequences x return_state x go_backwards x mask, with an initial state where
+the states are returned; of Bidirectional every pair of layer, flags and merge modes, with every mask; then
+every pair of all options; then random layers.
 Weights, inputs and states are random numbers, so that no two gates, directions or time steps can be mixed up
 unseen.
 """
@@ -65,7 +66,7 @@ def test_the_tensorflow_engine_is_keras_itself(kind: str, outer: str, mask: str)
         check_engine(outer.format(inner), mask, given=sequences, engine="tensorflow")
 
 
-@pytest.mark.sampled(23)
+@pytest.mark.sampled
 @pytest.mark.parametrize(("expression", "mask", "given_states", "dtype"), pairs_of_options())
 def test_every_pair_of_options(expression: str, mask: str, given_states: bool, dtype: str) -> None:
     check_engine(expression, mask, given_states, dtype)
