@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -132,6 +132,20 @@ def place_of(index: int, axis: str, length: int, before: Text) -> int:
         what, known = "{before}: index {index} is out of range for {axis} ({range}).", format_range(length)
         raise UsageError(what, FROM_THE_END, before=before, index=index, axis=axis, range=known)
     return index % length
+
+
+def parse_head(text: str, heads: Mapping[str, int]) -> dict[str, int]:
+    """Return the index of each axis of heads: `2`, or `1,0` of two axes.  heads: their sizes."""
+    try:
+        indices = [parse_number(index) for index in text.split(",")]
+    except ValueError:
+        raise UsageError("{--head:text}: this is not an index.", "Write 2, or 1,0.", text=text) from None
+    pairs = zip(indices, heads.values(), strict=False)
+    if len(indices) != len(heads) or any(not -size <= index < size for index, size in pairs):
+        known = ", ".join(f"{axis} {format_range(size)}" for axis, size in heads.items())
+        what = "{--head:text}: this is not a head. The heads are {known}."
+        raise UsageError(what, "Give one index for each axis of heads.", text=text, known=known)
+    return {axis: index % size for index, (axis, size) in zip(indices, heads.items(), strict=True)}
 
 
 def parse_steps(text: str) -> slice:

@@ -303,6 +303,8 @@ def plot(
     unit: int | None = None,
     what: Literal["trace", "result"] | None = None,
     gate: str | Sequence[str] | None = None,
+    state: str | None = None,
+    head: str | None = None,
     batch: int = 0,
     steps: str | int | None = None,
     size: str | tuple[float, float] | None = None,
@@ -318,6 +320,7 @@ def plot(
     diagram: draw the cell from its equations instead; with an input or `steps`, with the numbers of a step.
     unit: of a diagram, the unit whose numbers stand beside the operators.
     what: a trace, the default if there is one, or the result.  gate: draw only these gates and states.
+    state, head: of a cell with matrices, draw only this state or line, and this head, "2" or "1,0".
     batch: which sequence.  steps: time steps, "2:5" or 2.  size: in inches, (7, 4), or "1600x900px".
     scale: colors for 0 to 1 and -1 to 1, or for the range of the values ("auto").  hold: same as for `run`.
     """
@@ -331,6 +334,8 @@ def plot(
         unit=unit,
         what=what,
         gate=several(gate),
+        state=state,
+        head=head,
         batch=batch,
         steps=None if steps is None else str(steps),
         size=None if size is None else str(size),

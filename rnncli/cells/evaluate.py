@@ -7,7 +7,21 @@ from typing import Any
 
 from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import ARITHMETIC, Function, Name, Node, Number, Operation, Sum, add, parts
+from rnncli.cells.tree import (
+    ARITHMETIC,
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Reshape,
+    Shift,
+    Sum,
+    add,
+    parts,
+)
 
 
 def evaluate(
@@ -42,6 +56,23 @@ def evaluate(
             return add([sign for sign, _ in terms], [value(term) for _, term in terms])
         case _ if move is not None:
             return move(node, *map(value, parts(node)))
+    raise TypeError(node)
+
+
+def move_array(node: Node, *given: Any) -> Any:
+    """Return the value of a Reshape, Einsum, Shift or Index of NumPy arrays, for one sequence and step."""
+    import numpy as np
+
+    match node:
+        case Index(size):
+            return np.arange(size, dtype=np.float64)
+        case Shift():
+            window, value = given
+            return np.concatenate([window[1:], np.broadcast_to(value, window[:1].shape)])
+        case Reshape(_, before, order, shape):
+            return np.broadcast_to(given[0], before).transpose(order).reshape(shape)
+        case Einsum(_, _, (left, right, after)):
+            return np.einsum(f"{left},{right}->{after}", *given)
     raise TypeError(node)
 
 

@@ -70,6 +70,13 @@ class CellSizes(NamedTuple):
         """Return the sizes of these axes; (1,) for none."""
         return tuple(map(self.size, axes)) or (1,)
 
+    def place(self, axes: Axes, indices: Mapping[str, int]) -> int:
+        """Return the flat index of a number.  indices: by axis; 0 without an entry, at most the last."""
+        place = 0
+        for axis, size in zip(axes, self.shape(axes), strict=False):
+            place = place * size + min(indices.get(axis, 0), size - 1)
+        return place
+
     def numbers(self, axes: Axes) -> int | None:
         """Return how many numbers a value with these axes has."""
         shape = self.shape(axes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute
@@ -13,7 +14,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer
 from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.layers.stack import Stack
-from rnncli.result import Label, LoopTrace, Result
+from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.values import Shape
 
 
@@ -50,6 +51,55 @@ def list_loop_parts(stack: Stack, input_shape: Shape | None = None) -> dict[Labe
                     if index == len(stack.layers) - 1:
                         parts[typed] = part
     return parts
+
+
+class LoopAxes(NamedTuple):
+    """The axes of each part of a loop with their sizes, and which axes are heads."""
+
+    axes: Mapping[Label, tuple[str, ...]]
+    shapes: Mapping[Label, tuple[int, ...]]
+    heads: tuple[str, ...]
+
+    @property
+    def head_sizes(self) -> dict[str, int]:
+        """The size of each axis of heads."""
+        return {axis: size for part, shape in self.shapes.items()
+                for axis, size in zip(self.axes[part], shape, strict=True) if axis in self.heads}  # fmt: skip
+
+    def own(self, part: Label) -> list[str]:
+        """Return the axes of a part that are not heads: two or more of a matrix."""
+        return [axis for axis in self.axes.get(part, ()) if axis not in self.heads]
+
+    def kept(self, part: Label, heads: Mapping[str, int]) -> list[tuple[int, tuple[int, ...]]]:
+        """Return the flat index and the indices of each number of a part that is of these heads."""
+        return [
+            (index, indices)
+            for index, indices in enumerate(product(*map(range, self.shapes[part])))
+            if all(heads.get(axis, at) == at for axis, at in zip(self.axes[part], indices, strict=True))
+        ]
+
+    def is_vector(self, part: Label) -> bool:
+        """Return whether a part has at most one axis, which is none of heads."""
+        axes = self.axes.get(part, ())
+        return len(axes) < 2 and not {*axes} & {*self.heads}
+
+
+def axes_of(case: Case, loop: LoopTrace) -> LoopAxes:
+    """Return the axes of the parts of a loop of a Case."""
+    layer, shape = list(case.stack.input_shapes(case.inputs.shape))[int(loop.layer)]
+    cell = layer.loops[loop.direction if loop.is_half else ""].cell  # type: ignore[attr-defined]
+    features, heads, axes = shape[-1], dict[str, None](), dict[Label, tuple[str, ...]]()
+    shapes: dict[Label, tuple[int, ...]] = {}
+    for index, inner in cell.by_index.items():
+        sizes = inner.sizes(features)
+        heads |= dict.fromkeys(inner.text.heads)
+        for part in loop.parts:
+            if part == OUTPUT or part.cell != index:
+                continue
+            named = sizes.axes[part.part] if inner.text.has_axes else inner.text.axes(part.part)
+            axes[part], shapes[part] = named, tuple(sizes.size(axis) for axis in named)
+        features = inner.units
+    return LoopAxes(axes, shapes, tuple(heads))
 
 
 class TraceSelection(NamedTuple):

@@ -296,6 +296,12 @@ class Cell:
         counts = {line: sizes.numbers(sizes.axes[line]) for line in (*self.states, *self.text.step)}
         return {line: self.units if count is None else count for line, count in counts.items()}
 
+    def heads(self, features: int | None) -> dict[str, int]:
+        """Return the size of each axis of heads."""
+        sizes = self.sizes(features)
+        used = {axis for axes in sizes.axes.values() for axis in axes}
+        return {axis: sizes.size(axis) or 0 for axis in self.text.heads if axis in used}
+
     @property
     def by_index(self) -> dict[int | None, Cell]:
         """The cells by their index in RNN's list: this cell, whose index is None."""

@@ -200,7 +200,6 @@ def test_rows_of_heads(rnncli: Run) -> None:
     "words",
     [
         ["explain", "last_memory_state[0,0,0,0]"], ["gradients"], ["gradients", "--whole"],
-        ["plot", "-o", "x.png"], ["plot", "--diagram", "-o", "x.svg"],
     ],
 )  # fmt: skip
 def test_what_cannot_show_them_refuses_them(words: list[str], rnncli: Run, tmp_path: Path) -> None:

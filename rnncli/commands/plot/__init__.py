@@ -37,6 +37,8 @@ class PlotFlags(NamedTuple):
     unit: int | None = None
     what: str | None = None
     gate: list[str] | None = None
+    state: str | None = None
+    head: str | None = None
     batch: int = 0
     steps: str | None = None
     output: str | None = None
@@ -112,14 +114,18 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
         from rnncli.commands.plot.cells import CellSelection, choose_cells
 
         _refuse_with_diagram(asked)
-        cells = choose_cells(ask, CellSelection(asked.batch, asked.steps, asked.unit))
+        cells = choose_cells(ask, CellSelection(asked.batch, asked.steps, asked.unit, asked.head))
         return Plot(cells.sheet, style, size, cells.specs, cells.remarks, cells.agrees)
     if asked.unit is not None:
         raise UsageError("{--unit} applies only to a diagram.", "Add {--diagram}.")
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
     parts = subject_of(ask).parts()
-    for use in parts.uses:
-        use.case.require_plain_states("plot")
+    if (asked.state or asked.head) and not any(use.case.stack.has_axes for use in parts.uses):
+        what, flag = (
+            "{flag} is for cells whose states have other shapes.",
+            "--state" if asked.state else "--head",
+        )
+        raise UsageError(what, "Use {--gate}.", flag=Flag(flag))
     sheet = _draw(parts, ask.engine, asked, steps)
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
     agreement = parts.uses[0].case.agreement
@@ -129,7 +135,7 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
 def _refuse_with_diagram(flags: PlotFlags) -> None:
     """Raise UsageError for a flag of heat maps."""
     given = {
-        "--what": flags.what, "--gate": flags.gate, "--terminal": flags.terminal,
+        "--what": flags.what, "--gate": flags.gate, "--state": flags.state, "--terminal": flags.terminal,
         "--scale": flags.scale != "fixed",
     }  # fmt: skip
     if name := next(filter(given.get, given), None):
@@ -160,7 +166,8 @@ def _draw(
     for use in parts.uses:
         result = tracing.trace(use.case) if traced else compute.run(use.case, engine)
         drawn.append((use.layer if parts.head else "", use.case, result))
-    selection = sheet.SheetSelection(flags.batch, steps, tuple(flags.gate or ()), flags.scale)
+    gates = (*(flags.gate or ()), *([flags.state] if flags.state else []))
+    selection = sheet.SheetSelection(flags.batch, steps, gates, flags.head, flags.scale)
     model = parts.head.file if parts.head else ""
     return lambda lang, undrawable: sheet.draw(
         drawn, selection._replace(lang=lang, undrawable=undrawable), traced=traced, model=model

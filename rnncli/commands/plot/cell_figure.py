@@ -128,8 +128,7 @@ def _draw_operator(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> Non
         pen.box(shape.box, pen.style.paper, pen.style.ink, radius=12)
     pen.text(shape.x, shape.y, panel.labels[index], size=15 if shape.kind == "operator" else 12)
     if index in panel.numbers:
-        numbers = panel.numbers[index]
-        text = _digits(float(numbers[min(panel.unit, len(numbers) - 1)]))
+        text = _digits(float(panel.numbers[index][panel.chosen[index]]))
         x, y = _free_place(panel, shape, LETTER * len(text) + 4)
         pen.text(x, y, text, size=11.5, weight="bold")
 
@@ -174,7 +173,7 @@ def _draw_values(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> None:
     if not has_numbers:
         return
     numbers = [float(number) for number in panel.numbers[index]]
-    chosen = 0 if shape.kind == "input" else min(panel.unit, len(numbers) - 1)
+    chosen = panel.chosen.get(index, 0)
     first = max(0, min(chosen - shape.rows // 2, len(numbers) - shape.rows))
     shown = range(first, min(first + shape.rows, len(numbers)))
     if shape.kind == "input" and len(numbers) > len(shown):
@@ -188,7 +187,8 @@ def _draw_values(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> None:
         else:
             y = bottom - (len(shown) - row) * ROW - (2 if shape.kind == "card" else 0)
             box = left, y, right, y + ROW
-        index_text = str(number) if len(numbers) > len(shown) and shape.kind == "card" else ""
+        is_part = len(numbers) > len(shown) and shape.kind == "card"
+        index_text = str(number % panel.widths[shape.line]) if is_part else ""
         _draw_number(pen, panel, shape, box, numbers[number], index_text, is_chosen=number == chosen)
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.addresses import parse_steps
+from rnncli.addresses import parse_head, parse_steps
 from rnncli.cells.diagram import lay_out, mirror, straighten
 from rnncli.cells.diagram.shapes import Diagram, Shape
+from rnncli.cells.evaluate import columns_of, evaluate, move_array
+from rnncli.cells.sizes import Axes, CellSizes, lower_part
+from rnncli.cells.tree import Name, Node
 from rnncli.commands.plot.sheet import SheetSelection, list_notes, short_name
 from rnncli.errors import LayerError, UsageError, format_indices
 from rnncli.layers.recurrent import Cell, RecurrentLayer
@@ -22,7 +25,7 @@ from rnncli.values import Array, Spec
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.compute.derivation.locate import CaseTrace
+    from rnncli.compute.derivation.locate import CaseTrace, TraceNode
     from rnncli.layers.case import Case
     from rnncli.result import Result
 
@@ -35,7 +38,9 @@ class DrawnCell:
     colors, labels: of each shape: its kind (`gate`, `candidate`, `cell`, `hidden`, `input`, or ""), and text.
     bounds: by line, the range of its values.  names: of the features, () for their numbers.
     first_state: the state that the layer returns.
-    unit: the chosen unit, whose numbers stand beside the operators.
+    unit: the chosen unit.  chosen: by the index of a shape, the index of the number that is marked, or that
+        stands beside an operator.
+    widths: by line, the size of its last axis.
     """
 
     title: str
@@ -47,6 +52,8 @@ class DrawnCell:
     names: tuple[str, ...]
     first_state: str
     unit: int
+    chosen: Mapping[int, int]
+    widths: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -73,11 +80,12 @@ class CellsToDraw(NamedTuple):
 
 
 class CellSelection(NamedTuple):
-    """Which numbers are shown: of a sequence, a time step such as `3` or `-1`, and a unit."""
+    """Which numbers are shown: of a sequence, a time step (`3`, `-1`), a unit, a head (`1,0`)."""
 
     batch: int
     step: str | None
     unit: int | None
+    head: str | None = None
 
 
 class _PlacedCell(NamedTuple):
@@ -122,12 +130,10 @@ def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
     else:
         outline = subject.outline()
         layers, remarks = [("", outline.stack, outline.shape)], ()
-    for _, stack, _ in layers:
-        stack.require_plain_states("plot --diagram")
     places = [
         list(_places(name if file else "", stack, shape, ask.all_layers)) for name, stack, shape in layers
     ]
-    _check([placed for of_layer in places for placed in of_layer], chosen.unit or 0)
+    _check([placed for of_layer in places for placed in of_layer], chosen)
     steps: list[_Step | None] = [_step(case, chosen) for case in cases]
     steps = steps or [None] * len(layers)
     drawn = [(placed, step) for of_layer, step in zip(places, steps, strict=True) for placed in of_layer]
@@ -135,14 +141,16 @@ def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
     return CellsToDraw(partial(_draw, drawn, file, chosen), specs, tuple(remarks), agrees)
 
 
-def _check(places: Sequence[_PlacedCell], unit: int) -> None:
+def _check(places: Sequence[_PlacedCell], chosen: CellSelection) -> None:
     if not places:
         raise LayerError("no layer here has a cell to draw.", "Name a recurrent layer, such as -l lstm.")
     for placed in places:
-        units = placed.cell.units
+        units, unit = placed.cell.units, chosen.unit or 0
         if not -units <= unit < units:
             what = "{--unit:unit}: there is no such unit."
             raise UsageError(what, format_indices("units", units), unit=unit)
+        if chosen.head is not None:
+            parse_head(chosen.head, placed.cell.heads(placed.features))
 
 
 def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> Iterator[_PlacedCell]:
@@ -202,7 +210,9 @@ def _draw(
         notes = list_notes(step.source.case, step.result, selection)
         word = visible(step.source.case.names.step(step.batch, step.time))
         time = f"t={step.time} {'' if undrawable & set(word) else word}".rstrip()
-        note = ", ".join((time, say("unit {index}", lang, index=panels[0].unit), *notes))
+        unit = say("unit {index}", lang, index=panels[0].unit)
+        head = say("head {index}", lang, index=chosen.head) if chosen.head else ""
+        note = ", ".join(filter(None, (time, unit, head, *notes)))
     names = ", ".join(dict.fromkeys(placed.name for placed, _ in cells))
     return CellSheet(
         visible(f"{file}: {names}" if file else " → ".join(expressions_of(first.stack))), note, panels
@@ -213,7 +223,7 @@ def _draw_cell(
     placed: _PlacedCell, step: _Step | None, chosen: CellSelection, lang: str, undrawable: frozenset[str]
 ) -> DrawnCell:
     cell = placed.cell
-    sizes = cell.line_sizes(placed.features)
+    measured, sizes = cell.sizes(placed.features), cell.line_sizes(placed.features)
     sizes = sizes if step else dict.fromkeys(sizes, 1)
     diagram = lay_out(
         cell.written, cell.states, cell.function, sizes=sizes, features=placed.features,
@@ -221,10 +231,16 @@ def _draw_cell(
     )  # fmt: skip
     numbers: dict[int, Array] = {}
     names: tuple[str, ...] = ()
+    indices: dict[str, int] = {"units": (chosen.unit or 0) % cell.units}
+    if chosen.head is not None:
+        indices |= parse_head(chosen.head, cell.heads(placed.features))
+    places: dict[int, int] = {}
     if step:
-        diagram, numbers = _number(placed, diagram, step)
+        diagram, numbers, axes = _number(placed, diagram, step)
         given = step.source.case.names.features if placed.layer == 0 and not placed.key else ()
         names = tuple("" if undrawable & set(name) else short_name(name) for name in given)
+        flat = {index: measured.place(each, indices) for index, each in axes.items()}
+        places = {index: min(place, len(numbers[index]) - 1) for index, place in flat.items()}
     if placed.is_backward:
         diagram = mirror(diagram)
     arrow = "← {}" if placed.is_backward else "{} →"
@@ -246,7 +262,9 @@ def _draw_cell(
         bounds=cell.bounds,
         names=names,
         first_state=cell.states[0],
-        unit=(chosen.unit or 0) % cell.units,
+        unit=indices["units"],
+        chosen=places,
+        widths={line: measured.shape(axes)[-1] for line, axes in measured.axes.items()},
     )
 
 
@@ -268,28 +286,63 @@ def _label(shape: Shape, lang: str, other: str) -> str:
     return texts.get(shape.kind, shape.label)
 
 
-def _number(placed: _PlacedCell, diagram: Diagram, step: _Step) -> tuple[Diagram, dict[int, Array]]:
-    """Return the diagram of a step, and the numbers of its shapes; at a masked step, the rails alone."""
+def _number(
+    placed: _PlacedCell, diagram: Diagram, step: _Step
+) -> tuple[Diagram, dict[int, Array], dict[int, Axes]]:
+    """Return the diagram of a step, and the numbers of its shapes with their axes.
+
+    A masked step has the rails alone.
+    """
     from rnncli.compute.derivation.locate import TraceNode
 
-    source = step.source
-    loop = source.loops[placed.layer, placed.direction]
+    source, cell = step.source, placed.cell
+    loop, measured = source.loops[placed.layer, placed.direction], cell.sizes(placed.features)
     position = loop.times.tolist().index(step.time)
 
     def node(line: str) -> TraceNode:
-        label = Label(line, cell=placed.key, kind="activation" if line in placed.cell.gates else "")
+        label = Label(line, cell=placed.key, kind="activation" if line in cell.gates else "")
         return TraceNode(placed.layer, placed.direction, position, label, step.batch, 0)
 
-    if source.status(node(placed.cell.states[0])) != "computed":
+    if source.status(node(cell.states[0])) != "computed":
         diagram = straighten(diagram)
-    numbers = {}
+    numbers, axes = {}, {}
     for index, shape in enumerate(diagram.shapes):
+        if shape.kind == "input":
+            numbers[index] = source.input_row(node(cell.states[0]))
+            continue
+        axes[index] = measured.axes[shape.line] if cell.text.has_axes else ("units",)
         if shape.kind == "start":
             numbers[index] = source.row_before(node(shape.line))
-        elif shape.kind == "input":
-            numbers[index] = source.input_row(node(placed.cell.states[0]))
         elif shape.kind in ("end", "card"):
             numbers[index] = source.row(node(shape.line))
+        elif shape.tree is not None and cell.text.has_axes:
+            tree, axes[index] = lower_part(shape.tree, cell.text, cell.config, measured, shape.line)
+            numbers[index] = _compute(source, node(shape.line), tree, cell, measured).reshape(-1)
         elif shape.tree is not None:
             numbers[index] = source.evaluate(node(shape.line), shape.tree)
-    return diagram, numbers
+    return diagram, numbers, axes
+
+
+def _compute(source: CaseTrace, node: TraceNode, tree: Node, cell: Cell, measured: CellSizes) -> Array:
+    """Return the numbers of a part of an equation whose axes had names, from the numbers of the trace."""
+    import numpy as np
+
+    def read(name: Name) -> Array:
+        if name.kind in ("before", "line", "free"):
+            row = (source.row_before if name.kind == "before" else source.row)(source.beside(node, name.name))
+            return np.asarray(row, np.float64).reshape(measured.shape(measured.axes[name.name]))
+        inputs = np.asarray(source.input_row(node), np.float64)
+        if name.kind == "input":
+            start, width = measured.inputs[name.name]
+            return inputs[start : start + width]
+        return inputs if name.name == "x" else weight(name)
+
+    def weight(name: Name) -> Array:
+        line, weights = node.part.part, source.weights_of(node)
+        return np.asarray(columns_of(cell.text, name.name, line, weights, measured), np.float64)
+
+    def call(function: str, given: list[Any]) -> Array:
+        return source.apply(node, function, *given)
+
+    with np.errstate(all="ignore"):
+        return np.asarray(evaluate(tree, read, call, lambda _, value, by: value @ weight(by), move_array))

@@ -176,7 +176,7 @@ def _draw(sheet: Sheet, style: Style, size: tuple[float, float] | None) -> Any:
             repeated = not panel.times or (under and panel.reading in ("", under.reading))
             # An arrow in the direction in which the layer reads.
             time = {"forward": "{} →", "backward": "← {}"}.get(panel.reading, "{}").format(sheet.time_axis)
-            words = ["" if repeated else time, panel.equals]
+            words = [panel.across or ("" if repeated else time), panel.equals]
             axes.set_xlabel("\n".join(filter(None, words)), labelpad=2 * _unit() / DPI)
     legend = drawing.add_subplot(grid[-1, :])
     legend.axis("off")

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from rnncli.addresses import parse_head
+from rnncli.compute.trace import LoopAxes, axes_of
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices, shorten
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
@@ -23,6 +25,8 @@ from rnncli.values import STATUSES, Array, InputNames
 LONG = 24
 """With this many time steps or more, every heat map has its own row."""
 NARROW = 24
+MOST_MAPS = 12
+"""Time steps of which a matrix has a map each."""
 SHORT_STEP = 12
 """Number of characters shown of the name of a feature or of a sequence."""
 
@@ -54,6 +58,7 @@ class SheetSelection(NamedTuple):
 
     batch: the index of the sequence; -1 is the last.  steps: the time steps of the input.
     gates: names of gates and states, empty for all.
+    head: of a cell with matrices, such as `1,0`; None for all, and the first one of a matrix.
     scale: `fixed`, or `auto`: the colors span the range of the values.  lang: the language of the labels.
     undrawable: characters that no font has; a feature or a sequence whose name contains such a character is
         numbered.
@@ -62,6 +67,7 @@ class SheetSelection(NamedTuple):
     batch: int = 0
     steps: slice = slice(None)
     gates: tuple[str, ...] = ()
+    head: str | None = None
     scale: str = "fixed"
     lang: str = "en"
     undrawable: frozenset[str] = frozenset()
@@ -71,8 +77,8 @@ class SheetSelection(NamedTuple):
 class Panel:
     """One heat map.
 
-    kind: selects the scale: `input`, `gate`, `state`, `cell`, `candidate` (with the scale of `state`), or
-        `line` (of a cell's equations, if no activation limits its values).
+    kind: selects the scale: `input`, `gate`, `state`, `cell`, `candidate` (with the scale of `state`), `line`
+        (of a cell's equations, if no activation limits its values), or `matrix NAME`.
     values: (rows, columns).  axis: what a row is, `unit` or `feature`.
     names: the names of the rows, () to show their numbers.
     times: the time step of each column in the input, () for a single column without a time axis.
@@ -81,6 +87,7 @@ class Panel:
     held: per cell, whether --hold set the value; None if --hold set no value of this heat map.
     reading: `forward` if the layer reads the columns from left to right, `backward` if from right to left,
         "" if the layer reads in both directions, or does not step through time.
+    across: of a matrix, its axes, `keys x values`; its columns have the numbers `times`.
     equals: which returned tensor holds the same numbers: `= hidden_states[:, -1, :]`.
     is_gate: whether the values are of a gate, which has no color and no number at a masked step.
     """
@@ -95,6 +102,7 @@ class Panel:
     masked_steps: tuple[bool, ...] = ()
     held: Array | None = None
     reading: str = ""
+    across: str = ""
     equals: str = ""
     is_gate: bool = False
 
@@ -193,7 +201,8 @@ def draw(
         chosen = _entry(case, selection)
         layer_rows, masked_steps, skipped = (_draw_trace if traced else _draw_result)(case, result, chosen)
         statuses |= skipped
-        if case.inputs.ndim == 3:
+        drawn = [panel for row in layer_rows for panel in row.panels]
+        if case.inputs.ndim == 3 and not (drawn and all(panel.across for panel in drawn)):
             axis, times = say("feature", lang), tuple(_times(case, chosen))
             shorts = list(map(short_name, case.names.features))
             undrawn = [bool(selection.undrawable & set(short)) for short in shorts]
@@ -228,7 +237,10 @@ def _name_steps(row: MapRow, names: InputNames, selection: SheetSelection) -> Ma
         return row
     shown = [shorten(visible(name), SHORT_STEP) for name in names.steps[selection.batch]]
     shown = ["" if selection.undrawable & set(name) else name for name in shown]
-    panels = (replace(panel, steps=tuple(shown[time] for time in panel.times)) for panel in row.panels)
+    panels = (
+        panel if panel.across else replace(panel, steps=tuple(shown[time] for time in panel.times))
+        for panel in row.panels
+    )  # fmt: skip
     return replace(row, panels=tuple(panels))
 
 
@@ -261,7 +273,10 @@ def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnR
         layer = name_layer(loop.layer, selection.lang) if len(case.stack) > 1 else ""
         direction = say(loop.direction, selection.lang) if loop.shows_direction else ""
         label = ", ".join(filter(None, (layer, direction)))
-        rows.append(MapRow(label, tuple(_draw_loop(loop, indices, selection))))
+        axes = axes_of(case, loop) if case.stack.has_axes else None
+        rows.append(MapRow(label, tuple(_draw_loop(loop, indices, selection, axes))))
+        if axes:
+            rows.append(MapRow(label, tuple(_draw_matrices(loop, indices, selection, axes))))
         statuses = loop.status[selection.batch, indices].tolist()
         skipped.update(STATUSES[status] for status in statuses if status)
     loop = result.trace[0]
@@ -305,19 +320,35 @@ def _loop_indices(case: Case, loop: LoopTrace, selection: SheetSelection) -> lis
     return [index for index in loop.times.argsort().tolist() if loop.times[index] in times]
 
 
-def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
-    """Yield the heat maps of one loop.  indices: the selected steps, as `_loop_indices` returns them."""
+def _draw_loop(
+    loop: LoopTrace, indices: Sequence[int], selection: SheetSelection, axes: LoopAxes | None
+) -> Iterator[Panel]:
+    """Yield the heat maps of one loop over time.
+
+    indices: the selected steps, as `_loop_indices` returns them.  axes: of a cell with matrices, which are
+        left out.
+    """
     times = tuple(loop.times[indices].tolist())
     skipped = _masked_in(loop, indices, selection)
-    axis = say("unit", selection.lang)
+    chosen = parse_head(selection.head, axes.head_sizes) if axes and selection.head is not None else {}
 
     def panel(title: str, kind: str, part: Label) -> Panel:
         values = loop.parts[part][selection.batch, indices].T
         held = loop.hold_masks[part][indices].T if part in loop.hold_masks else None
-        is_gate = bool(part.kind)
-        return Panel(title, kind, values, axis, (), times, (), skipped, held, loop.direction, is_gate=is_gate)
+        axis, names = say("unit", selection.lang), tuple[str, ...]()
+        if axes and axes.axes.get(part, ("units",)) != ("units",):
+            kept = axes.kept(part, chosen)
+            left = [index for index, name in enumerate(axes.axes[part]) if name not in chosen]
+            names = tuple(",".join(str(place[index]) for index in left) for _, place in kept)
+            rows = [row for row, _ in kept]
+            values, held = values[rows], None if held is None else held[rows]
+            axis = ", ".join(axes.axes[part][index] for index in left)
+        return Panel(
+            title, kind, values, axis, names, times, (), skipped, held, loop.direction,
+            is_gate=bool(part.kind),
+        )  # fmt: skip
 
-    every = (*loop.gates, *reversed(loop.states))
+    every = [part for part in (*loop.gates, *reversed(loop.states)) if not axes or len(axes.own(part)) < 2]
     for part in sorted(every, key=lambda part: part.cell or 0):  # cell by cell
         name = str(part.short)
         if selection.gates and name not in selection.gates:
@@ -340,6 +371,38 @@ def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelectio
             yield panel(say("{name} state", selection.lang, name=name), kind, part)
     if (loop.status[:, indices] == STATUSES.index("zeroed")).any() and not selection.gates:
         yield panel("output", "state", OUTPUT)
+
+
+def _draw_matrices(
+    loop: LoopTrace, indices: Sequence[int], selection: SheetSelection, axes: LoopAxes
+) -> Iterator[Panel]:
+    """Yield the heat maps of matrices: of one head, after the last selected step; of --gate after each."""
+    heads = dict.fromkeys(axes.head_sizes, 0)
+    if selection.head is not None:
+        heads = parse_head(selection.head, axes.head_sizes)
+    for part in (*loop.gates, *reversed(loop.states)):
+        own = axes.own(part)
+        is_named = str(part.short) in selection.gates
+        if len(own) < 2 or not (is_named or (part in loop.states and not selection.gates)):
+            continue
+        shown = indices if is_named and selection.steps != slice(None) else indices[-1:]
+        if len(shown) > MOST_MAPS:
+            what = "{--steps}: a map for each of {count} time steps is too much."
+            raise UsageError(what, "Choose at most {most}.", count=len(shown), most=MOST_MAPS)
+        here = {axis: index for axis, index in heads.items() if axis in axes.axes[part]}
+        rows = [row for row, _ in axes.kept(part, here)]
+        shape = dict(zip(axes.axes[part], axes.shapes[part], strict=True))
+        for index in shown:
+            values = loop.parts[part][selection.batch, index, rows].reshape(shape[own[0]], -1)
+            words = (
+                str(part.short),
+                *(f"{axis} {at}" for axis, at in here.items()),
+                f"t={loop.times[index]}",
+            )
+            yield Panel(
+                ", ".join(words), f"matrix {part.part}", values, "", (), tuple(range(values.shape[1])),
+                across=" x ".join(own),
+            )  # fmt: skip
 
 
 def _masked_in(loop: LoopTrace, indices: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
@@ -388,7 +451,10 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
         "line": say("other lines", selection.lang),
     }
     auto = selection.scale == "auto"
-    scales = {kind: _scale(kind, labels[kind], arrays, auto=auto) for kind, arrays in values.items()}
+    scales = {
+        kind: _scale(kind, labels.get(kind, kind.removeprefix("matrix ")), arrays, auto=auto)
+        for kind, arrays in values.items()
+    }
     if "cell" not in scales or "state" not in scales or scales["state"].high == scales["cell"].high:
         label = say(_label_states(panels, apart=False), selection.lang)
         merged = scales.pop("cell", scales.get("state"))
@@ -418,7 +484,8 @@ def _scale(kind: str, label: str, arrays: Sequence[Array], *, auto: bool) -> Sca
     if auto and kind == "gate" and finite.size and finite.min() < finite.max():
         return Scale(label, (kind,), float(finite.min()), float(finite.max()), diverging=False)
     low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
-    least = 0.0 if kind in ("input", "line") or auto else 1.0
+    is_matrix = kind.startswith("matrix ")  # a memory of small numbers has its own colors
+    least = 0.0 if kind in ("input", "line") or is_matrix or auto else 1.0
     furthest = max(-low, high, least) or 1.0
-    diverging = kind in ("state", "cell") or low < 0
+    diverging = kind in ("state", "cell") or is_matrix or low < 0
     return Scale(label, (kind,), -furthest if diverging else 0.0, furthest, diverging)

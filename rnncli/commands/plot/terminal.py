@@ -113,7 +113,7 @@ class _Drawing:
         forward, backward = "><" if self.view.ascii else "→←"
         reading = {"forward": forward, "backward": backward}.get(panel.reading, "")
         names = "".join(set_cell_size(name, width) for name in panel.steps if named <= width).rstrip()
-        for arrow, text in ((reading, ticks), ("", names), ("", panel.equals)):
+        for arrow, text in ((reading, ticks), ("", names), ("", panel.across), ("", panel.equals)):
             if text:
                 yield Text(f"{arrow:>{self.margin}} {text}", "dim")
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import Annotated, Any, NamedTuple
 
+from rnncli.addresses import parse_head
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.commands.trace.page import page
-from rnncli.compute.trace import TraceSelection, narrow
-from rnncli.errors import UsageError, did_you_mean, format_range
+from rnncli.compute.trace import LoopAxes, TraceSelection, axes_of, narrow
+from rnncli.errors import UsageError, did_you_mean
 from rnncli.layers.case import Case
-from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
+from rnncli.result import Label, LoopTrace, NamedTensor, Result
 from rnncli.show.answer import Field, Listing, Records
 from rnncli.show.documents import Differences, JsonObject, ResultHead, Rows
 from rnncli.show.page import Page, PagePart, View, line
@@ -25,7 +26,7 @@ from rnncli.show.result_answer import (
     tensor_listing,
     title_of,
 )
-from rnncli.values import Array, parse_number
+from rnncli.values import Array
 
 TAKEN, COLUMN = 72, 12
 """The width of the first columns of the table, and of the mean of each line."""
@@ -54,19 +55,6 @@ class HeadsDocument(Differences):
 
     trace: Annotated[Rows, TENSORS]
     heads: list[HeadRow]
-
-
-class _Axes(NamedTuple):
-    """The axes of each part of a loop with their sizes, and which axes are heads."""
-
-    axes: Mapping[Label, tuple[str, ...]]
-    shapes: Mapping[Label, tuple[int, ...]]
-    heads: tuple[str, ...]
-
-    def is_vector(self, part: Label) -> bool:
-        """Return whether a part has at most one axis, which is none of heads."""
-        axes = self.axes.get(part, ())
-        return len(axes) < 2 and not {*axes} & {*self.heads}
 
 
 @dataclass(frozen=True)
@@ -143,8 +131,8 @@ def answer_of(
     kept, parts, rows = narrow(result.trace, selection), list[NamedTensor](), list[HeadRow]()
     vectors = list[LoopTrace]()
     for whole, loop in zip(result.trace, kept, strict=True):
-        axes = _axes_of(case, whole)
-        chosen = _parse_head(head, axes)
+        axes = axes_of(case, whole)
+        chosen = None if head is None else parse_head(head, axes.head_sizes)
         for part, values in loop.as_rows().parts.items():
             parts.append(_shaped(loop, part, values, axes, chosen))
         flat = {part: values for part, values in loop.parts.items() if axes.is_vector(part)}
@@ -173,43 +161,8 @@ def answer_of(
     return HeadsAnswer(result, tuple(vectors), {}, tuple(parts), tuple(rows), state is not None)
 
 
-def _axes_of(case: Case, loop: LoopTrace) -> _Axes:
-    layer, shape = list(case.stack.input_shapes(case.inputs.shape))[int(loop.layer)]
-    cell = layer.loops[loop.direction if loop.is_half else ""].cell  # type: ignore[attr-defined]
-    features, heads, axes = shape[-1], dict[str, None](), dict[Label, tuple[str, ...]]()
-    shapes: dict[Label, tuple[int, ...]] = {}
-    for index, inner in cell.by_index.items():
-        sizes = inner.sizes(features)
-        heads |= dict.fromkeys(inner.text.heads)
-        for part in loop.parts:
-            if part == OUTPUT or part.cell != index:
-                continue
-            named = sizes.axes[part.part] if inner.text.has_axes else inner.text.axes(part.part)
-            axes[part], shapes[part] = named, tuple(sizes.size(axis) for axis in named)
-        features = inner.units
-    return _Axes(axes, shapes, tuple(heads))
-
-
-def _parse_head(text: str | None, axes: _Axes) -> dict[str, int] | None:
-    """Return the index of each axis of heads."""
-    if text is None:
-        return None
-    sizes = {axis: size for part, shape in axes.shapes.items()
-             for axis, size in zip(axes.axes[part], shape, strict=True) if axis in axes.heads}  # fmt: skip
-    try:
-        indices = [parse_number(index) for index in text.split(",")]
-    except ValueError:
-        raise UsageError("{--head:text}: this is not an index.", "Write 2, or 1,0.", text=text) from None
-    pairs = zip(indices, sizes.values(), strict=False)
-    if len(indices) != len(sizes) or any(not -size <= index < size for index, size in pairs):
-        known = ", ".join(f"{axis} {format_range(size)}" for axis, size in sizes.items())
-        what = "{--head:text}: this is not a head. The heads are {known}."
-        raise UsageError(what, "Give one index for each axis of heads.", text=text, known=known)
-    return {axis: index % size for index, (axis, size) in zip(indices, sizes.items(), strict=True)}
-
-
 def _shaped(
-    loop: LoopTrace, part: Label, values: Array, axes: _Axes, chosen: Mapping[str, int] | None
+    loop: LoopTrace, part: Label, values: Array, axes: LoopAxes, chosen: Mapping[str, int] | None
 ) -> NamedTensor:
     """Return a part with its axes, without those of a chosen head."""
     names = axes.axes.get(part, ("units",))
@@ -222,7 +175,7 @@ def _shaped(
     return NamedTensor(loop.label(part), ("batch", "timesteps", *names), shaped, (), times)
 
 
-def _rows(loop: LoopTrace, axes: _Axes) -> Iterator[HeadRow]:
+def _rows(loop: LoopTrace, axes: LoopAxes) -> Iterator[HeadRow]:
     """Yield a row for each matrix of a state, in the order of processing."""
     import numpy as np
 
@@ -273,6 +226,6 @@ def _ranks(matrices: Array) -> Array:
     return np.where(total[..., 0] > 0, np.exp(-(shares * logs).sum(axis=-1)), 0)
 
 
-def _mean_of(part: Label, values: Array, axes: _Axes, place: Mapping[str, int]) -> float:
+def _mean_of(part: Label, values: Array, axes: LoopAxes, place: Mapping[str, int]) -> float:
     shaped = values.reshape(axes.shapes[part])
     return float(shaped[tuple(place.get(axis, slice(None)) for axis in axes.axes[part])].mean())
