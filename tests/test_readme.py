@@ -36,9 +36,15 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 
 def save_files(text: str, folder: Path) -> None:
-    """Save the TOML blocks whose first line is the name of a file, as a reader is told to do."""
+    """Save the files that a reader is told to save.
+
+    The name of a TOML file is the first line of its block; that of a JSON file stands in the line before it.
+    """
     for content, name in re.findall(r"```toml\n(# (\w+\.toml)\n.*?)```", text, re.DOTALL):
         (folder / name).write_text(content)
+    for before, content in re.findall(r"([^\n]+)\n\n```json\n(.*?)```", text, re.DOTALL):
+        for name in re.findall(r"`(\w+\.json)`", before):
+            (folder / name).write_text(content)
 
 
 def run(command: str, folder: Path) -> str:
@@ -85,6 +91,21 @@ def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
         assert numbers[0] == pytest.approx(numbers[1], abs=1.01e-4 if "json" not in command else 1e-6)
 
 
+@pytest.mark.parametrize("page", ["states.md", "states.ko.md"])
+@pytest.mark.slow
+def test_the_pictures_of_states_are_drawn(page: str, rnncli: Run, tmp_path: Path) -> None:
+    text = (Path(handbook.__file__).parent / page).read_text()
+    save_files(text, tmp_path)
+    block = re.search(r"```sh\n(rnncli report.*?)```", text, re.DOTALL)
+    assert block
+    commands = block[1].splitlines()
+    for command in commands:
+        done = rnncli(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / shlex.split(command)[-1]).stat().st_size > 5_000
+    assert len(commands) == 3
+
+
 def test_the_message_that_readme_asks_about_is_known(rnncli: Run) -> None:
     command = re.search(r"^rnncli (why '.*)", README.read_text(), re.MULTILINE)[1]  # type: ignore[index]
     assert rnncli(*shlex.split(command, comments=True)).returncode == 0
@@ -128,6 +149,7 @@ def test_every_page_is_listed_and_has_a_title() -> None:
         *handbook.SECTIONS["Six things to understand"],
         "shapes",
         "cells",
+        "states",
         "inside",
         "gradients",
         "teaching",

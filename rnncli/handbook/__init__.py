@@ -10,7 +10,7 @@ SECTIONS = {
     "Six things to understand": (
         "return_sequences", "return_state", "bidirectional", "masks", "stateful", "reset_after",
     ),
-    "What to give": ("shapes", "layers", "cells", "data", "files"),
+    "What to give": ("shapes", "layers", "cells", "states", "data", "files"),
     "What to find out": (
         "inside", "gradients", "models", "porting", "conformance", "exporting", "errors", "questions",
     ),
@@ -28,7 +28,7 @@ ALIASES = {
     "masks": ("mask", "masking", "mask_zero", "padding", "pad", "마스크", "마스킹", "패딩"),
     "bidirectional": ("merge_mode", "bilstm", "go_backwards", "forward", "backward", "양방향"),
     "return_state": (
-        "cell_state", "hidden_state", "hidden", "state", "states", "initial_state", "은닉 상태", "셀 상태",
+        "cell_state", "hidden_state", "hidden", "state", "initial_state", "은닉 상태", "셀 상태",
         "초기 상태", "상태",
     ),
     "shapes": ("batch", "timesteps", "time_step", "features", "형태", "시점", "특성", "배치"),
@@ -38,6 +38,7 @@ ALIASES = {
     "gradients": ("gradient", "vanishing", "기울기"),
     "korean": ("한국어",),
     "teaching": ("page", "lesson", "classroom", "teacher"),
+    "states": ("matrix_state", "memory", "delta_rule", "outer", "mamba", "deltanet", "rwkv", "행렬 상태"),
     "cells": ("cell", "equations", "equation", "mgu", "peephole", "peepholes", "toml", "셀"),
 }  # fmt: skip
 """Other words for a topic: options and parts of a layer, by the page that explains them."""

@@ -140,7 +140,7 @@ export function listOperations(cell, weights, lines = {}) {
     if (named === "x") return add("x", [], [cell.features], { first: 0 });
     if (kind === "input") {
       const [first, size] = cell.inputs[named];
-      return add("x", [], [size], { first });
+      return add("x", [], [size], { first, name: named });
     }
     if (kind === "before") return add("before", [], cell.shapes[named], { name: named });
     if (kind) return lines[named] ?? add("read", [], cell.shapes[named], { name: named });

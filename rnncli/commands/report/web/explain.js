@@ -298,7 +298,7 @@ class EquationReader {
 
   short(index) {
     const { kind, name, args, columns } = this.operations[index];
-    if (kind === "x") return "x";
+    if (kind === "x") return name ?? "x";
     return [name, ...args.map((arg) => this.short(arg)), kind === "@" && columns.name].filter(Boolean).join(" · ");
   }
 

@@ -5,7 +5,8 @@ import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
 import { Numbers, scaleOf } from "./number.js";
 
-const MOST_TICKS = 8;
+// Without words, and with them.
+const MOST_TICKS = [8, 12];
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
 
 /** The maps of the drawn layer for one sequence. */
@@ -70,8 +71,9 @@ export class Maps {
       this.draw();
       this.update();
     });
+    const most = MOST_TICKS[Number(Boolean(page.wordAt(0)) && !page.isNarrow)];
     const ticks = Array.from({ length: steps }, (_, step) => step).filter(
-      (step) => step % Math.ceil(steps / MOST_TICKS) === 0,
+      (step) => step % Math.ceil(steps / most) === 0,
     );
     const [low, high] = this.source.scale();
     const key = make(
@@ -113,7 +115,7 @@ export class Maps {
       make("span"),
       make(
         "div.ticks",
-        ticks.map((step) => make("span", { "--left": (step + 0.5) / steps }, `t=${step}`)),
+        ticks.map((step) => make("span", { "--left": (step + 0.5) / steps }, page.wordAt(step) || `t=${step}`)),
       ),
       make("span.label", this.unitName),
       make("div.map", this.lines, make("i.cursor")),
