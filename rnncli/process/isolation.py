@@ -123,7 +123,7 @@ def _set_keras(state: dict[str, Any], floatx: str) -> tuple[dict[str, Any], str]
     It keeps options, a seed, and the number in the name of the next layer.
     """
     tracker = sys.modules.get("keras.src.backend.common.global_state")
-    if not tracker:
+    if not tracker or "keras" not in sys.modules:  # or its import has failed half-way
         return {}, "float32"
     current, config = vars(tracker.GLOBAL_STATE_TRACKER), sys.modules["keras"].config
     before = dict(current), config.floatx()
