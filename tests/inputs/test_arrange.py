@@ -168,7 +168,11 @@ def test_a_bad_mask(mask: Any, said: str) -> None:
 
 
 @given(
-    hnp.arrays(np.float32, (2, 3, 2), elements=st.sampled_from(np.float32([0.0, -0.0, 0.1, 1.0, np.nan]))),
+    hnp.arrays(
+        np.float32,
+        (2, 3, 2),
+        elements=st.sampled_from(list(np.array([0.0, -0.0, 0.1, 1.0, np.nan], np.float32))),
+    ),
     st.sampled_from([0.0, 0.1, 1.0, float("nan")]),
 )
 def test_mask_value_as_keras_masking(inputs: Any, value: float) -> None:
