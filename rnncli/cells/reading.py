@@ -184,8 +184,8 @@ class _CellReader:
             not isinstance(names, list) or not 0 < len(names) <= MOST
             or not all(isinstance(name, str) for name in names) or len({*names}) < len(names)
         ):  # fmt: skip
-            names = {"states": '"hidden"', "gates": '"forget", "candidate"', "heads": '"groups", "repeats"'}
-            example = f"{key} = [{names[key]}]"
+            lists = {"states": '"hidden"', "gates": '"forget", "candidate"', "heads": '"groups", "repeats"'}
+            example = f"{key} = [{lists[key]}]"
             what = "{name} is not a list of different names." if key in self.document else "it has no {name}."
             raise self.fault((key,), what, "For example {example}.", name=key, example=example)
         return tuple(names)
