@@ -140,6 +140,10 @@ def parse_head(text: str, heads: Mapping[str, int]) -> dict[str, int]:
         indices = [parse_number(index) for index in text.split(",")]
     except ValueError:
         raise UsageError("{--head:text}: this is not an index.", "Write 2, or 1,0.", text=text) from None
+    if not heads:
+        what = "{--head:text}: no state of this layer has heads."
+        advice = "Leave it out, or write heads = [...] at the top of the cell's file, with names of axes."
+        raise UsageError(what, advice, text=text)
     pairs = zip(indices, heads.values(), strict=False)
     if len(indices) != len(heads) or any(not -size <= index < size for index, size in pairs):
         known = ", ".join(f"{axis} {format_range(size)}" for axis, size in heads.items())

@@ -220,6 +220,45 @@ def test_export_to_cell_keeps_the_numbers(rnncli: Run, tmp_path: Path) -> None:
         assert first.stdout == again.stdout != ""
 
 
+@pytest.mark.parametrize(
+    ("layers", "state"),
+    [
+        (["Bidirectional({gated_deltanet})"], "backward/memory"),
+        (["RNN([{gated_deltanet}, {deltanet}, LSTMCell(2)])"], "cell_1/memory"),
+        (["RNN([{deltanet}, {mamba}], return_sequences=True)", "{gated_deltanet}"], "1/memory"),
+    ],
+)
+def test_rows_of_heads_of_several_cells(layers: list[str], state: str, rnncli: Run) -> None:
+    """A row has the name of its state in the trace, and the lines of its own cell."""
+    names = {name: layer_of(name) for name in ("gated_deltanet", "deltanet", "mamba")}
+    words = [word for layer in layers for word in ("-l", layer.format(**names))]
+    given = (*words, "--input-shape", "2,4,5", "--seed", "1")
+    document = json.loads(rnncli("trace", *given, "-f", "json").stdout)
+    trace = {tensor["name"]: np.array(tensor["values"]) for tensor in document["trace"]}
+    lines = {"backward": "alpha", "cell_1": "beta", "1": "alpha"}
+    prefix = state.removesuffix("/memory")
+    rows = [row for row in document["heads"] if row["state"] == state]
+    assert len(rows) == 2 * 4 * trace[state].shape[2] < len(document["heads"])
+    for row in rows:
+        place = row["batch"], row["timestep"], int(row["head"])
+        assert row["norm"] == pytest.approx(np.linalg.norm(trace[state][place]), rel=1e-5)
+        own = f"{prefix}/{lines[prefix]}/activation"
+        assert row["lines"][lines[prefix]] == pytest.approx(trace[own][place], rel=1e-5)
+        assert not any("/" in name for name in row["lines"])
+        assert ("alpha" in row["lines"]) == (prefix != "cell_1")
+    table = rnncli("trace", *given, "--head", "1").stdout
+    assert state in table
+    alone = json.loads(rnncli("trace", *given, "--state", state, "-f", "json").stdout)
+    assert [tensor["name"] for tensor in alone["trace"]] == [state]
+    assert {row["state"] for row in alone["heads"]} == {state}
+
+
+def test_a_layer_without_heads(rnncli: Run) -> None:
+    done = rnncli("trace", "-l", layer_of("mamba"), "--head", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--head 0: no state of this layer has heads.\n" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["rwkv7", "mamba", "qwen3_next"])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_blocks_of_steps(name: str, backwards: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,9 @@ TAKEN, COLUMN = 72, 12
 
 
 class HeadRow(NamedTuple):
-    """A matrix of a state after one step, and the mean of each line over its head.
+    """A matrix of a state after one step, and the mean of each line of its cell over its head.
 
+    state: the name of the state, as in the trace: `memory`, `forward/memory`, `cell_0/memory`.
     rank: the exponential of the entropy of the singular values over their sum; 0 of zeros.
     kept: the cosine with the matrix before the step; 0 if one of them is 0.
     """
@@ -129,10 +130,11 @@ def answer_of(
 ) -> HeadsAnswer:
     """Return the answer of a trace.  Raises UsageError for a state or a head that is not there."""
     kept, parts, rows = narrow(result.trace, selection), list[NamedTensor](), list[HeadRow]()
-    vectors = list[LoopTrace]()
+    vectors, has_heads = list[LoopTrace](), False
     for whole, loop in zip(result.trace, kept, strict=True):
         axes = axes_of(case, whole)
-        chosen = None if head is None else parse_head(head, axes.head_sizes)
+        chosen = parse_head(head, axes.head_sizes) if head is not None and axes.head_sizes else None
+        has_heads |= chosen is not None
         for part, values in loop.as_rows().parts.items():
             parts.append(_shaped(loop, part, values, axes, chosen))
         flat = {part: values for part, values in loop.parts.items() if axes.is_vector(part)}
@@ -151,13 +153,15 @@ def answer_of(
             and (wanted[1] is None or row.batch in wanted[1])
             and (chosen is None or row.head == ",".join(map(str, chosen.values())))
         ]
+    if head is not None and not has_heads:
+        parse_head(head, {})  # raises: there are none
     if state is not None:
         names = [part.label.part for part in parts]
-        if state not in names:
+        parts = [part for part in parts if state in (part.label.part, str(part.label.short))]
+        if not parts:
             what = "{--state:state}: there is no such state or line."
             raise UsageError(what, did_you_mean(state, dict.fromkeys(names)), state=state)
-        parts = [part for part in parts if part.label.part == state]
-        rows = [row for row in rows if row.state == state]
+        rows = [row for row in rows if state in (row.state, row.state.split("/")[-1])]
     return HeadsAnswer(result, tuple(vectors), {}, tuple(parts), tuple(rows), state is not None)
 
 
@@ -179,13 +183,13 @@ def _rows(loop: LoopTrace, axes: LoopAxes) -> Iterator[HeadRow]:
     """Yield a row for each matrix of a state, in the order of processing."""
     import numpy as np
 
-    means = {
-        str(part._replace(kind="")): (part, values)
-        for part, values in loop.parts.items()
-        if part.kind == "activation" and {*axes.axes[part]} & {*axes.heads}
-    }
     for state in loop.states:
         names, shape = axes.axes[state], axes.shapes[state]
+        means = {
+            part.part: (part, values)
+            for part, values in loop.parts.items()
+            if part.kind == "activation" and part.cell == state.cell and {*axes.axes[part]} & {*axes.heads}
+        }
         heads = [axis for axis in names if axis in axes.heads]
         if len(names) - len(heads) < 2:
             continue
@@ -206,7 +210,7 @@ def _rows(loop: LoopTrace, axes: LoopAxes) -> Iterator[HeadRow]:
                 name: _mean_of(part, line[entry, step], axes, place) for name, (part, line) in means.items()
             }
             yield HeadRow(
-                loop.label(state).part, loop.entry(entry), int(loop.times[step]),
+                str(loop.label(state)), loop.entry(entry), int(loop.times[step]),
                 ",".join(map(str, place.values())), float(norms[entry, step + 1, head]),
                 float(largest[entry, step + 1, head]), float(ranks[entry, step + 1, head]),
                 float(kept[entry, step, head]),
