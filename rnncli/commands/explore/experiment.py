@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ from rnncli.ask import Ask, Remarks, subject_of
 from rnncli.ask.subject import Subject
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
-from rnncli.compute.derivation import explain_number
+from rnncli.compute.derivation import explain_number, locate_number
 from rnncli.compute.derivation.explanation import Explanation, Target
-from rnncli.errors import LayerError, UsageError
+from rnncli.errors import LayerError, Message, UsageError
 from rnncli.inputs import sample_files
 from rnncli.inputs.source import SAMPLE
 from rnncli.layers.case import Case
@@ -111,6 +111,10 @@ class Experiment:
 
 Change = Callable[[Experiment], Experiment]
 
+LEFT_OUT = Message(
+    "explore leaves out matrices and the terms of equations: {report} shows them", report="rnncli report"
+)
+
 
 def start(ask: Ask) -> tuple[Experiment, Remarks]:
     """Return the experiment that the flags describe, and remarks about its input.
@@ -122,7 +126,6 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     subject = subject.of_layer()
     parts = subject.parts(alone=True)
     case = parts.case
-    case.require_plain_states("explore")
     if case.inputs.ndim != 3:
         raise UsageError(
             "explore shows inputs of 3 axes, but this layer needs {ndim}.",
@@ -132,7 +135,8 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     places = recurrent_places(case)
     if not places:
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
-    return Experiment(case, Start(subject, case, names), places[-1]), parts.remarks
+    remarks = (*parts.remarks, *([LEFT_OUT] if case.stack.has_axes else []))
+    return Experiment(case, Start(subject, case, names), places[-1]), remarks
 
 
 def recurrent_places(case: Case) -> tuple[int, ...]:
@@ -233,24 +237,27 @@ class Computation:
     without_hold: Computation | None = None
 
     def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
-        """Return the gate and the unit that a column of a weight belongs to; None if it belongs to no gate.
+        """Return the gate and its number that a column of a weight belongs to; None if it belongs to no gate.
 
         weight: the path of the weight, `0/forward/kernel`.
         """
         for loop in self.trace.trace:
             for cell, lines_of in loop.columns.items():
                 path = loop.path if cell is None else f"{loop.path}{cell}/"
-                lines = lines_of.get(weight.removeprefix(path), ()) if weight.startswith(path) else ()
-                if lines:
-                    units = loop.parts[Label("hidden", cell=cell, kind="")].shape[-1]
-                    return str(Label(lines[column // units], cell=cell, kind="")), column % units
+                for line in lines_of.get(weight.removeprefix(path), ()) if weight.startswith(path) else ():
+                    gate, state = (Label(line, cell=cell, kind=kind) for kind in ("activation", ""))
+                    width = loop.parts[gate if gate in loop.parts else state].shape[-1]
+                    if column < width:
+                        return str(state), column
+                    column -= width
         return None
 
 
 @lru_cache(maxsize=4)  # a screen is drawn more often than its number changes
 def explain(computed: Computation, target: Target) -> Explanation:
-    """Return where a number comes from, with the largest terms of each equation."""
-    explanation = explain_number(computed.case, computed.trace, target, terms=MOST_TERMS)
+    """Return where a number comes from, with the largest terms of each equation; of matrices, no terms."""
+    make = locate_number if computed.case.stack.has_axes else partial(explain_number, terms=MOST_TERMS)
+    explanation = make(computed.case, computed.trace, target)
     if computed.without_hold is None:
         return explanation
     return replace(explanation, without_hold=explain(computed.without_hold, target).value)

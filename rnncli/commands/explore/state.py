@@ -18,6 +18,7 @@ from rnncli.commands.explore.experiment import (
 )
 from rnncli.commands.explore.options import hold_gates
 from rnncli.compute.derivation.explanation import Explanation, Target
+from rnncli.compute.trace import LoopAxes, axes_of
 from rnncli.errors import Message, RnncliError, Text, join
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
@@ -229,9 +230,18 @@ def _tables(state: State, computed: Computation, view: str) -> list[NumberTable]
         return list(_weight_tables(state, computed))
     if view == "gates":
         loops = computed.trace.trace
-        return [_part_table(loop, part, batch) for loop in loops for part in loop.parts if part.is_shown]
+        axes = [axes_of(case, loop) if case.stack.has_axes else None for loop in loops]
+        return [
+            _part_table(loop, part, batch, of_loop)
+            for loop, of_loop in zip(loops, axes, strict=True)
+            for part in loop.parts
+            if part.is_shown and (of_loop is None or len(of_loop.own(part)) < 2)
+        ]
     forward_units = Stack(computed.result.specs).forward_units or 0
-    return [_tensor_table(state, tensor, case, forward_units) for tensor in computed.result.outputs]
+    vectors = (
+        tensor for tensor in computed.result.outputs if tensor.values.ndim == 2 + tensor.label.sequence
+    )
+    return [_tensor_table(state, tensor, case, forward_units) for tensor in vectors]
 
 
 def _tensor_table(state: State, tensor: NamedTensor, case: Case, forward_units: int) -> NumberTable:
@@ -254,17 +264,22 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, forward_units: 
     )
 
 
-def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
-    """Return a gate or state of one sequence, in the order in which the steps are processed."""
+def _part_table(loop: LoopTrace, part: Label, batch: int, axes: LoopAxes | None) -> NumberTable:
+    """Return a gate or state of one sequence, in the order in which the steps are processed.
+
+    axes: of a cell whose axes have names, whose columns are called by the index of head and number, `1,3`.
+    """
     gates = loop.gates
     for_states = next((gate for gate in gates if gate.part == "forget"), gates[0] if gates else None)
     gate = part if part.kind else for_states
     label, held = loop.label(part.short), loop.hold_masks.get(part)
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
     note = new_state(loop.new_states[part].part) if part in loop.new_states else ""
+    is_named = axes and axes.axes[part] != ("units",)
+    names = [",".join(map(str, place)) for _, place in axes.kept(part, {})] if axes and is_named else []
     return NumberTable(
         str(label), _note(masked, note, held=held is not None), loop.parts[part][batch], "unit",
-        loop.times.tolist(), (), (), masked, held=held, label=label,
+        loop.times.tolist(), (), names, masked, held=held, label=label,
         gate=str(loop.label(gate.short)) if gate else "", is_gate=bool(part.kind),
     )  # fmt: skip
 

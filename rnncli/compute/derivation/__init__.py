@@ -118,6 +118,19 @@ def explain_number(
     return Explanation(target, value, result.input_dtype, equals, tuple(equations))
 
 
+def locate_number(case: Case, result: Result, target: Target) -> Explanation:
+    """Explain of a number alone what it is: the equation of its line in symbols, without terms."""
+    source = CaseTrace(case, result)
+    node = source.follow_copies(source.node(target))
+    maker, value = source.maker(node), source.value(node)
+    lines = {} if node.is_returned else to_symbols(maker.text, maker.config)
+    symbols = tuple(text for line, text in lines.items() if line == node.part.part)
+    equation = Equation(source.key(node), node.title, source.location(node), value, value, symbols=symbols)
+    unusual = _note_mask(source, node, value)
+    equation = equation._replace(note=unusual[0]) if unusual else equation
+    return Explanation(target, value, result.input_dtype, equal_entries(case, result, target), (equation,))
+
+
 def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     """Return the equation of one number, with the `most` largest terms."""
     key, value = source.key(node), source.value(node)
