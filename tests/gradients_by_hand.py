@@ -18,7 +18,7 @@ def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = (), 
     norms = np.asarray(norms, np.float64)
     mask = np.zeros(len(norms), bool)
     mask[list(skipped)] = True
-    return Curve(state(part), direction, norms, mask, by_line or {})
+    return Curve(state(part), direction, norms, mask, by_line or {}, is_input=part == "input")
 
 
 def decay(rate: float, steps: int = 5) -> np.ndarray:

@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rnncli.cells import activations, slopes
+from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.text import BIASES
 from rnncli.cells.tree import (
     ARITHMETIC,
+    Einsum,
     Function,
+    Index,
     Name,
     Node,
     Number,
     Operation,
+    Reshape,
+    Shift,
     Sum,
     add,
     parts,
@@ -55,8 +60,9 @@ class ReverseStep:
     """One step of a cell with its weights, for one sequence.
 
     The values of a step are a list: x, the states before the step, then the nodes, each after its operands.
-    The index of a value in this list is its slot.
-    cell: a layers.recurrent.Cell.  dropout: its DropoutMasks.  row: the index of the sequence in the masks.
+    The index of a value in this list is its slot.  Inside, a state has its axes; outside it is flat.
+    cell: a layers.recurrent.Cell.  features: of its input.  dropout: its DropoutMasks.  row: the index of the
+    sequence in the masks.
     wanted: the weight whose gradient is wanted, too; None if none is.
     uses: where the wanted weight is used.
     reads: where a state is read.  The key is the index of the state and the line that reads it.  The value is
@@ -65,9 +71,11 @@ class ReverseStep:
     """
 
     def __init__(
-        self, cell: Any, weights: Mapping[str, Array], dtype: Any, dropout: Any, row: int, wanted: Any = None
-    ) -> None:
+        self, cell: Any, weights: Mapping[str, Array], features: int, dtype: Any, dropout: Any, row: int,
+        wanted: Any = None,
+    ) -> None:  # fmt: skip
         self.cell, self.text, self.weights, self.dtype = cell, cell.text, weights, dtype
+        self.sizes = cell.sizes(features)
         self.dropout, self.row = dropout, row
         names = {name for name, values in weights.items() if values is wanted}
         self.wanted = BIASES if "bias" in names else names
@@ -80,8 +88,17 @@ class ReverseStep:
         self.computed: list[tuple[int, tuple[int, ...], NodeRule]] = []
         self.slots: dict[tuple[Node, str], int] = {}
         self.lines: dict[str, int] = {}
-        for line, node in cell.lines.items():
+        for line, node in cell.lowered(features).items():
             self.lines[line] = self._slot(node, line)
+
+    @property
+    def numbers(self) -> int:
+        """At most how many numbers the values of a step have where axes have names; 0 elsewhere."""
+        return len(self.constants) * self.sizes.widest if self.text.has_axes else 0
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return the sizes of each state."""
+        return [self.sizes.shape(self.sizes.axes[state]) for state in self.text.states]
 
     def _slot(self, node: Any, line: str) -> int:
         """Return the slot of a node's value, which is added if it is new in its line."""
@@ -97,6 +114,10 @@ class ReverseStep:
         match node:
             case Name("x"):
                 return self._mask(0, self.dropout.inputs, line)
+            case Name(name, "input"):
+                start, width = self.sizes.inputs[name]
+                of_x = self._slot(Name("x"), line)
+                return self._add((of_x,), _cut(start, start + width))
             case Name(name, "before"):
                 state = self.text.states.index(name)
                 slot = self._add((1 + state,), (lambda a: a, lambda g, y, a: (g,)))
@@ -109,9 +130,11 @@ class ReverseStep:
                 rule = lambda a: a @ matrix, lambda g, y, a: (g @ matrix.T,)
                 return self._add((left,), rule, None, (line, weight, left))
             case Name(weight):
-                return self._add((), None, self._columns(weight, line), (line, weight, None))
+                return self._add((), None, self._columns(weight, line)[None], (line, weight, None))
             case Number(value):
-                return self._add((), None, np.full(1, value, self.dtype))
+                return self._add((), None, np.full((1, 1), value, self.dtype))
+            case Index(size):
+                return self._add((), None, np.arange(size, dtype=self.dtype)[None])
         operands = tuple([self._slot(part, line) for part in parts(node)])
         match node:
             case Sum(terms):
@@ -120,6 +143,8 @@ class ReverseStep:
                 return self._add(operands, (lambda *given: add(signs, given), pull))
             case Operation(symbol):
                 return self._add(operands, self.rules[symbol])
+            case Reshape() | Einsum() | Shift():
+                return self._add(operands, _moves(node))
         if node.function not in self.rules:
             value = self.cell.function(node.function)
             slope = slopes.get(value)
@@ -155,19 +180,21 @@ class ReverseStep:
         return self._add((slot,), (lambda a: a * mask, lambda g, y, a: (g * mask,)))
 
     def _columns(self, weight: str, line: str) -> Any:
-        return columns_of(self.text, weight, line, self.weights, self.cell.sizes(None))
+        return columns_of(self.text, weight, line, self.weights, self.sizes)
 
     def forward(self, x: Array, states: Sequence[Array]) -> list[Any]:
-        """Return the values of several steps, (steps, size) each.
+        """Return the values of several steps, (steps, axes of the value).
 
-        x: (steps, features).  states: before each step, known from a trace, so no step waits for another.
+        x: (steps, features).  states: before each step, (steps, numbers), known from a trace, so that no
+            step waits for another.
         """
         import numpy as np
 
-        values = [x, *states, *self.constants[1 + len(states) :]]
+        shaped = [state.reshape(len(x), *shape) for state, shape in zip(states, self.shapes(), strict=True)]
+        values = [x, *shaped, *self.constants[1 + len(states) :]]
         for slot, operands, (compute, _) in self.computed:
             values[slot] = compute(*[values[operand] for operand in operands])
-        return [np.broadcast_to(value, (len(x), value.shape[-1])) for value in values]
+        return [np.broadcast_to(value, (len(x), *value.shape[1:])) for value in values]
 
     def output(self, values: Sequence[Any]) -> Array:
         """Return the first state after each step."""
@@ -177,22 +204,23 @@ class ReverseStep:
         return np.broadcast_to(states, (len(states), self.cell.config["units"]))
 
     def backward(self, values: Sequence[Any], states: Sequence[Array]) -> list[Any]:
-        """Return the vectors for every value, (count, size of the value); None if a value has no effect.
+        """Return the vectors for every value, (count, axes of the value); None if a value has no effect.
 
         values: the values of one step.
-        states: the vectors for the states after the step, (count, units) each.
+        states: the vectors for the states after the step, (count, numbers) each.
         """
         gradients: list[Any] = [None] * len(values)
 
         def add(slot: int, vectors: Any) -> None:
             if not self.varies[slot]:
                 return
-            if values[slot].shape[-1] < vectors.shape[-1]:  # the value was broadcast
-                vectors = vectors.sum(axis=-1, keepdims=True)
+            pairs = enumerate(zip(values[slot].shape, vectors.shape[1:], strict=True), 1)
+            if broadcast := tuple(axis for axis, (size, repeated) in pairs if size < repeated):
+                vectors = vectors.sum(axis=broadcast, keepdims=True)
             gradients[slot] = vectors if gradients[slot] is None else gradients[slot] + vectors
 
-        for state, vectors in zip(self.text.states, states, strict=True):
-            add(self.lines[state], vectors)
+        for state, shape, vectors in zip(self.text.states, self.shapes(), states, strict=True):
+            add(self.lines[state], vectors.reshape(len(vectors), *shape))
         for slot, operands, (_, pull) in reversed(self.computed):
             if gradients[slot] is not None:
                 pulled = pull(gradients[slot], values[slot], *[values[operand] for operand in operands])
@@ -210,6 +238,43 @@ class ReverseStep:
             node = reading[0]
         text = write(node)
         return text if len(text) <= LONGEST else f"{line} = ..."
+
+
+def _cut(start: int, stop: int) -> NodeRule:
+    """Return the rule of some columns of x."""
+    import numpy as np
+
+    def pull(g: Any, y: Any, x: Any) -> Sequence[Any]:
+        whole = np.zeros((len(g), len(x)), g.dtype)
+        whole[:, start:stop] = g
+        return (whole,)
+
+    return lambda x: x[:, start:stop], pull
+
+
+def _moves(node: Any) -> NodeRule:
+    """Return the rule of a node that moves numbers between axes, or sums products over an axis."""
+    import numpy as np
+
+    match node:
+        case Reshape(_, before, order, shape):
+            moved, back = [before[axis] for axis in order], np.argsort(order)
+
+            def turn(g: Any, *_: Any) -> Sequence[Any]:
+                return (g.reshape(len(g), *moved).transpose(0, *(1 + axis for axis in back.tolist())),)
+
+            return lambda a: view(a, len(before), order, shape), turn
+        case Einsum(_, _, (first, second, after)):
+            whole = f"...{first},...{second}->...{after}"
+            of_first, of_second = f"...{after},...{second}->...{first}", f"...{after},...{first}->...{second}"
+            return lambda a, b: np.einsum(whole, a, b), lambda g, y, a, b: (
+                np.einsum(of_first, g, b), np.einsum(of_second, g, a),
+            )  # fmt: skip
+        case Shift(_, _, rank):
+            return lambda window, entry: shift(window, entry, rank), lambda g, *_: (
+                np.concatenate((np.zeros_like(g[:, :1]), g[:, :-1]), 1), g[:, -1:],
+            )  # fmt: skip
+    raise TypeError(node)
 
 
 def _rules() -> dict[str, NodeRule]:
@@ -236,6 +301,8 @@ def _rules() -> dict[str, NodeRule]:
         "log": lambda g, y, a: (g / a,),
         "sqrt": lambda g, y, a: (g * 0.5 / y,),
         "abs": lambda g, y, a: (g * np.sign(a),),
+        "cos": lambda g, y, a: (g * -np.sin(a),),
+        "sin": lambda g, y, a: (g * np.cos(a),),
         "maximum": lambda g, y, a, b: (np.where(a >= b, g, 0), np.where(a >= b, 0, g)),
         "minimum": lambda g, y, a, b: (np.where(a <= b, g, 0), np.where(a <= b, 0, g)),
         "clip": clip,

@@ -7,6 +7,7 @@ each step only the norms are kept, because all Jacobians of a long sequence woul
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -31,7 +32,8 @@ class Norms(NamedTuple):
     """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time step.
 
     states: by direction and part, each (timesteps,) of float64, by time of the last recurrent layer's
-    input.  inputs: (timesteps,), by time of the stack's input.
+    input.  inputs: by name of the input, each (timesteps,), by time of the stack's input; the only input
+    of most stacks has the name "".
     masked_steps: (timesteps,) of bool, True for masked steps.
     by_line: by state, the norms of the parts that return through each reader of the state: through a gate
         (`forget`), or through a product in the equation of a state (`forget * cell`); by time of the
@@ -39,7 +41,7 @@ class Norms(NamedTuple):
     """
 
     states: Mapping[TrackedState, Array]
-    inputs: Array
+    inputs: Mapping[str, Array]
     masked_steps: Array
     by_line: Mapping[TrackedState, Mapping[str, Array]] = MappingProxyType({})
 
@@ -72,14 +74,26 @@ def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> No
     import numpy as np
 
     walk = _BackwardWalk(case, batch, layer)
-    inputs = sum(sum_squares(vectors, by_time=True) for vectors in walk.from_entries(tensor, entries))
+    inputs = dict.fromkeys(input_columns(case.stack), np.zeros(case.inputs.shape[1]))
+    for vectors in walk.from_entries(tensor, entries):
+        for name, columns in input_columns(case.stack).items():
+            inputs[name] = inputs[name] + sum_squares(vectors[..., columns], by_time=True)
     first = next(trace for (index, _), trace in walk.traces.items() if index == layer)
     masked = first.status[walk.row][first.times] != 0  # the order of processing, back to the input's
     by_line: dict[TrackedState, dict[str, Array]] = {}
     for (state, gate), squares in walk.squares.items():
         by_line.setdefault(state, {})[gate] = np.sqrt(squares)
     states = {state: by_gate.pop("") for state, by_gate in by_line.items()}
-    return Norms(states, np.sqrt(inputs), masked, by_line)
+    return Norms(states, {name: np.sqrt(of_input) for name, of_input in inputs.items()}, masked, by_line)
+
+
+def input_columns(stack: Stack) -> dict[str, slice]:
+    """Return the columns of each input by its name; {"": all} for a stack whose input has no names."""
+    columns, start = {}, 0
+    for name, axes in stack.input_axes.items():
+        columns[name] = slice(start, start + prod(axes.values()))
+        start = columns[name].stop
+    return columns or {"": slice(None)}
 
 
 def weight_norms(case: Case, weight: str, batch: int, tensor: int, entries: Array) -> dict[str, float]:
@@ -122,11 +136,23 @@ class _BackwardWalk:
         self.squares: dict[tuple[TrackedState, str], Array] = {}
         self.lines: list[str] = []
         self.of_weight: dict[tuple[str, str], Any] = {}
+        self.loops: dict[int, list[_LoopSteps]] = {
+            index: [
+                _LoopSteps(self, index, name, loop, self._trace(index, name, loop))
+                for name, loop in layer.loops.items()
+            ]
+            for index, layer in enumerate(self.stack.layers)
+        }
+
+    def _trace(self, index: int, name: str, loop: Any) -> LoopTrace:
+        return self.traces[index, name or ("backward" if loop.config["go_backwards"] else "forward")]
 
     def from_entries(self, tensor: int, entries: Array) -> Iterator[Any]:
         import numpy as np
 
-        widest = max(getattr(self.wanted, "size", 0), *(values[0].size for values in self.inputs))
+        steps = [step for loops in self.loops.values() for loop in loops for step in loop.steps]
+        sizes = [*(values[0].size for values in self.inputs), *(step.numbers for step in steps)]
+        widest = max(getattr(self.wanted, "size", 0), *sizes)
         together = int(max(1, min(MOST_VECTORS, MOST_NUMBERS // widest)))
         for start in range(0, len(entries), together):
             chosen = entries[start : start + together]
@@ -141,15 +167,12 @@ class _BackwardWalk:
         for index in reversed(range(len(self.stack.layers))):
             layer: Any = self.stack.layers[index]
             if layer.loops:
-                traces = [
-                    self.traces[index, name or ("backward" if loop.config["go_backwards"] else "forward")]
-                    for name, loop in layer.loops.items()
-                ]
-                outputs, states = self._split(layer, traces, vectors)
+                outputs, states = self._split(layer, [steps.trace for steps in self.loops[index]], vectors)
                 total = _zeros(len(vectors[0]), self.inputs[index])
-                for (name, loop), trace, output in zip(layer.loops.items(), traces, outputs, strict=True):
-                    last, states = states[: len(trace.states)], states[len(trace.states) :]
-                    _LoopSteps(self, index, name, loop, trace).backward(loop.arrange(output), last, total)
+                for steps, output in zip(self.loops[index], outputs, strict=True):
+                    count = len(steps.trace.states)
+                    last, states = states[:count], states[count:]
+                    steps.backward(steps.loop.arrange(output), last, total)
                 vectors = [total]
             else:
                 vectors = [layer.pull_back(vectors[0], self.inputs[index], self.weights[index])]
@@ -190,18 +213,16 @@ class _LoopSteps:
         self.walk, self.loop, self.trace, self.inputs = walk, loop, trace, walk.inputs[index][0]
         self.is_tracked = index == walk.tracked
         weights = within(walk.weights[index], name) if name else walk.weights[index]
-        self.columns = max(1, sum(values.shape[-1] for values in weights.values()))
-        self.steps = [
-            ReverseStep(
-                cell,
-                weights if key is None else within(weights, str(key)),
-                self.inputs.dtype,
-                trace.dropout if key is None else trace.dropout[str(key)],
-                walk.row,
-                walk.wanted,
-            )
-            for key, cell in loop.cell.by_index.items()
-        ]
+        self.steps = []
+        features = self.inputs.shape[-1]
+        for key, cell in loop.cell.by_index.items():
+            own = weights if key is None else within(weights, str(key))
+            dropout = trace.dropout if key is None else trace.dropout[str(key)]
+            step = ReverseStep(cell, own, features, self.inputs.dtype, dropout, walk.row, walk.wanted)
+            self.steps.append(step)
+            features = cell.units
+        columns = sum(values.shape[-1] for values in weights.values())
+        self.numbers = max(1, columns, sum(step.numbers for step in self.steps))
         walk.lines += [line for step in self.steps for line, *_ in step.uses]
         before = [trace.start[part][[walk.row]] for part in trace.states]
         after = [trace.parts[part][walk.row] for part in trace.states]
@@ -216,9 +237,10 @@ class _LoopSteps:
 
         times, status, sequences = self.trace.times, self.trace.status[self.walk.row], self.loop.sequences
         count, hidden = len(output), self.trace.states.index(self.loop.cell.output_state.in_loop)
-        states = list(last) or [np.zeros((count, state.shape[-1]), output.dtype) for state in self.states]
+        states = [vectors.reshape(count, -1) for vectors in last]
+        states = states or [np.zeros((count, state.shape[-1]), output.dtype) for state in self.states]
         first = int(np.argmax(status == 0)) if (status == 0).any() else len(times)
-        together = max(1, min(MOST_STEPS, MOST_NUMBERS // (count * self.columns)))
+        together = max(1, min(MOST_STEPS, MOST_NUMBERS // (count * self.numbers)))
         for stop in range(len(times), 0, -together):
             start = max(0, stop - together)
             values = self._forward(start, stop)
@@ -270,9 +292,10 @@ class _LoopSteps:
             for (state, _), (read, gate) in step.reads.items():
                 self._add_squares(processed, self.trace.states[len(states) + state], gate, pulled[read])
             below, *first = [
-                _zeros(len(last[0]), value[None]) if vectors is None else vectors
+                np.zeros((len(last[0]), value.size), value.dtype) if vectors is None
+                else vectors.reshape(len(vectors), -1)
                 for vectors, value in zip(pulled[: 1 + count], computed, strict=False)
-            ]
+            ]  # fmt: skip
             before = [*first, *before]
         return before, below
 

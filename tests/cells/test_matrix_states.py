@@ -199,7 +199,7 @@ def test_rows_of_heads(rnncli: Run) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["explain", "last_memory_state[0,0,0,0]"], ["gradients"], ["gradients", "--whole"],
+        ["explain", "last_memory_state[0,0,0,0]"],
     ],
 )  # fmt: skip
 def test_what_cannot_show_them_refuses_them(words: list[str], rnncli: Run, tmp_path: Path) -> None:

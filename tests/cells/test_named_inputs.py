@@ -229,3 +229,39 @@ def test_another_number_of_features(kernel: Path, rnncli: Run) -> None:
     assert "query (6), key (6), value (8), gate (2), beta (2) have 24 numbers together." in done.stderr
     assert "--input-shape 1,4,24" in done.stderr
     assert rnncli("run", "-l", "@kernel.toml(8)", "--input-shape", "1,4,24", cwd=kernel).returncode == 0
+
+
+@pytest.mark.slow
+def test_gradients_by_the_input_s_name(kernel: Path) -> None:
+    """A curve for each name, against central differences of the loop; numpy and tensorflow agree."""
+    given = arrays()
+    found: Any = rnncli.gradients(given, "@kernel.toml(8)", of="hidden_states[1,3,5]", **LOOP).document()
+    curves = found["layers"][0]["curves"]
+    assert [(curve["part"], curve.get("input")) for curve in curves[2:]] == [("input", name) for name in AXES]
+    for name, curve in zip(AXES, curves[2:], strict=True):
+        norms = np.zeros(TIMESTEPS)
+        for index in np.ndindex(*given[name].shape[1:]):
+            near = []
+            for step in (1e-5, -1e-5):
+                moved = {key: values.copy() for key, values in given.items()}
+                moved[name][(1, *index)] += step
+                near.append(gated_delta_rule(moved)[0][1, 3, 5])
+            norms[index[0]] += ((near[0] - near[1]) / 2e-5) ** 2
+        np.testing.assert_allclose(curve["norms"], np.sqrt(norms), rtol=1e-7, atol=1e-9)
+        assert (curve["norms"][2] > 0) == (name != "query"), name
+    whole = rnncli.gradients(given, "@kernel.toml(8)", dtype="float64", whole=True)
+    assert [*whole.tensors()] == [*AXES]
+    table = str(whole)
+    assert all(name in table for name in AXES)
+
+
+@pytest.mark.slow
+def test_the_tape_gives_the_same_gradients_by_name(kernel: Path) -> None:
+    given = {"of": "last_memory_state[1,1,2,3]", **LOOP}
+    ours, theirs = (
+        rnncli.gradients(arrays(), "@kernel.toml(8)", engine=name, **given).tensors()
+        for name in ("numpy", "tensorflow")
+    )
+    assert [*ours] == [*theirs] == ["forward/hidden", "forward/memory", *(f"forward/{name}" for name in AXES)]
+    for name, norms in theirs.items():
+        np.testing.assert_allclose(ours[name], norms, rtol=1e-5, atol=1e-7)

@@ -54,7 +54,6 @@ def gradients(
     uses, remarks, head = parts.uses, parts.remarks, parts.head
     for use in uses:
         use.case.require_one_call("gradients")
-        use.case.require_plain_states("gradients")
     of = of and of.removeprefix(parts.prefix)
     if head is not None and not others:
         by_layer = {}
@@ -83,6 +82,6 @@ def _through_all(ask: Ask, batch: int, others: Mapping[str, Any]) -> Reply[Gradi
     if by_tape is not None:
         return Reply(GradientsAnswer((curves.of_tape(by_tape),), whole=True), by_tape.remarks)
     parts = subject.parts(alone=True, one_call=True)
-    parts.case.require_plain_states("gradients")
     found = curves.gradients(parts.case, None, ask.engine, batch)
-    return Reply(GradientsAnswer((replace(found, curves=found.curves[-1:]),), whole=True), parts.remarks)
+    found = replace(found, curves=tuple(curve for curve in found.curves if curve.is_input))
+    return Reply(GradientsAnswer((found,), whole=True), parts.remarks)

@@ -94,7 +94,8 @@ class GradientsAnswer(Answer):
         of: tensor, batch, text and how many `entries`.  rule: `vanishes_below`, `falls_below`,
         `explodes_above` and `grows_above`, as ratios to the norm at the last processed step that the output
         depends on.  Each of the layers has its `expression`, `layer` (Keras's configs) and `curves`:
-        `part` (`hidden`, `cell`, or `input`), `direction` (forward, backward, or "" if both read it),
+        `part` (`hidden`, `cell`, or `input`), `input` (the name of one of several), `direction` (forward,
+        backward, or "" if both read it),
         `norms` (one number per time step of the input, the Frobenius norm of d(of)/d(part)), `masked`
         (true for skipped steps), `verdict`: `kind` (vanishes, falls, explodes, grows, varies, steady,
         independent, undefined), `timestep`, `ratio`, `reference`, and, of a state, `through`: the share of
@@ -127,7 +128,8 @@ class GradientsAnswer(Answer):
                     **({"weight": stack.weight, "lines": dict(stack.by_line)} if stack.weight else {}),
                     "curves": [
                         {
-                            "part": str(curve.part),
+                            "part": str(INPUT if curve.is_input else curve.part),
+                            **({"input": str(curve.part)} if curve.is_input and curve.part != INPUT else {}),
                             "direction": curve.direction,
                             "norms": curve.norms,
                             "masked": curve.masked_steps.tolist(),
@@ -232,7 +234,7 @@ class GradientsAnswer(Answer):
 
         several = self._are_named
         if self.whole:
-            return {"input": self.gradients[0].curves[0].norms}
+            return {str(curve.part): curve.norms for curve in self.gradients[0].curves}
         if self.gradients[0].weight:
             rows = self._by_line()
             return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm, _ in rows}
@@ -282,7 +284,7 @@ def _name_curves(named: Iterable[tuple[str, Gradients]]) -> list[NamedCurve]:
         for layer, stack in stacks
         for curve in stack.curves
     ]
-    return sorted(curves, key=lambda pair: pair[1].part == INPUT)
+    return sorted(curves, key=lambda pair: pair[1].is_input)
 
 
 def _of_document(stack: Gradients) -> dict[str, Any]:

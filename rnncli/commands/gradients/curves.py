@@ -75,8 +75,8 @@ class Verdict(NamedTuple):
 class Curve:
     """One norm per time step.
 
-    part: INPUT, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
-    "" for the input of Bidirectional, which both directions read.
+    part: INPUT, the name of one of several inputs, or a part of the state, `hidden`, `cell_0/hidden`.
+    direction: forward or backward; "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
     masked_steps: (timesteps,) of bool, True for masked steps.
     by_line: see chain_rule.Norms; empty for the input, and if TensorFlow computed the gradients.
@@ -94,6 +94,7 @@ class Curve:
     precision: float = 0.0
     steps: tuple[str, ...] = ()
     heading: str = ""
+    is_input: bool = False
 
     @property
     def shares(self) -> dict[str, float]:
@@ -274,8 +275,11 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
         )
         for (way, part), values in norms.states.items()
     ]  # fmt: skip
-    ways = {curve.direction for curve in curves}
-    curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
+    way = curves[0].direction if len({curve.direction for curve in curves}) == 1 else ""
+    curves += [
+        Curve(INPUT._replace(part=name) if name else INPUT, way, values, norms.masked_steps, is_input=True)
+        for name, values in norms.inputs.items()
+    ]
     steps = case.names.steps[numbers.batch] if case.names.steps else ()
     return Gradients(
         header, numbers, tuple(replace(curve, steps=steps, heading=case.names.heading) for curve in curves)
@@ -302,7 +306,7 @@ def of_tape(whole: WholeGradients) -> Gradients:
     header = replace(join_layers({}, whole.head), engines=(whole.head.origin,))
     header = replace(header, input_shape=found.shape, input_dtype=found.dtype)
     masked = np.zeros(len(found.norms), bool)
-    curve = Curve(INPUT, "forward" if whole.is_forward else "", found.norms, masked)
+    curve = Curve(INPUT, "forward" if whole.is_forward else "", found.norms, masked, is_input=True)
     return Gradients(header, target, (curve,))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli import compute
-from rnncli.compute.chain_rule import Norms, TrackedState, sum_squares
+from rnncli.compute.chain_rule import Norms, TrackedState, input_columns, sum_squares
 from rnncli.compute.engines import AFTER_CRASH, LIBRARIES
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
@@ -56,7 +56,8 @@ def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> No
         passes = (entries[start : start + together] for start in range(0, len(entries), together))
         squares = [walk.sum_squares(tensor, chosen) for chosen in passes]
         by_state = {name: np.sqrt(sum(part[name] for part in squares)) for name in squares[0]}
-        return Norms(by_state, by_state.pop(None), walk.masked_steps)
+        inputs = {name: by_state.pop((name,)) for name in input_columns(case.stack)}
+        return Norms(by_state, inputs, walk.masked_steps)
 
 
 class _RepeatedRun:
@@ -80,7 +81,9 @@ class _RepeatedRun:
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.stack)
-        ours, theirs = (np.asarray(tensors[tensor], np.float64)[self.row] for tensors in (stepped, returned))
+        ours, theirs = (  # states are flat in a Keras cell
+            np.asarray(tensors[tensor], np.float64)[self.row].ravel() for tensors in (stepped, returned)
+        )
         if not np.allclose(ours, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
                 "Keras's cell, called step by step, gave different numbers than its layer.",
@@ -88,7 +91,7 @@ class _RepeatedRun:
             )
 
     def sum_squares(self, tensor: int, entries: Array) -> dict[Any, Any]:
-        """Return sums of squared derivatives, (timesteps,), by tracked state, and by None for the input."""
+        """Return sums of squared derivatives, (timesteps,), by tracked state and `(name,)` of each input."""
         import numpy as np
 
         tf, count = self.tf, len(entries)
@@ -102,7 +105,11 @@ class _RepeatedRun:
         names, states = list(tracked), list(tracked.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
         squares = [np.array([sum_squares(step) for step in steps]) for steps in slopes[1]]
-        return {None: sum_squares(slopes[0], by_time=True), **dict(zip(names, squares, strict=True))}
+        inputs = {
+            (name,): sum_squares(slopes[0][..., columns], by_time=True)
+            for name, columns in input_columns(self.case.stack).items()
+        }
+        return {**inputs, **dict(zip(names, squares, strict=True))}
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
         tracked: TrackedSteps = {}

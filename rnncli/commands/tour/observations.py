@@ -271,7 +271,7 @@ def measure_norms(line: str) -> Array:
     drawn, _ = compute.weights_and_seeds(case, case.stack, "numpy")
     weights = {name: values.astype(np.float64) for name, values in drawn.items()}
     wide = case._replace(inputs=case.inputs.astype(np.float64), weights=weights)
-    return chain_rule.norms(wide, 0, 0, 0, np.arange(case.stack[0].config["units"])).inputs
+    return chain_rule.norms(wide, 0, 0, 0, np.arange(case.stack[0].config["units"])).inputs[""]
 
 
 def observe_vanishing_gradients(view: View, command: str) -> Observation:
