@@ -116,13 +116,15 @@ def _fill(form: CellForm, row: Row, factor: float) -> CellCase:
         states[f"initial_{name}"] = start + row.starts * 0.5 * damp * rng.standard_normal(shape)
     arrays = {name: array.astype(row.dtype) for name, array in (inputs | weights | states).items()}
     arrays["lengths"] = np.array(row.lengths or [row.steps] * BATCH, np.int32)
+    exact = {name: array.astype(np.float64) for name, array in arrays.items()}
+    padded = np.arange(row.steps) >= arrays["lengths"][:, None]
     for array in arrays.values():
         array.flags.writeable = False
     return CellCase(
         name=row.name,
         operator=cell.text.name,
         attribute=row.attribute,
-        attributes={"form": form, "shape": (BATCH, row.steps)},
+        attributes={"form": form, "exact": exact, "padded": padded, "known": {}},
         inputs=arrays,
         graph_inputs=tuple(arrays),
         outputs=("outputs", *(f"last_{name}" for name in form.names.values())),
@@ -194,7 +196,7 @@ def _(case: CellCase) -> tuple[Known, ...]:
 
 @list_traits.register
 def _(case: CellCase) -> frozenset[str]:
-    longer = [f"beyond {size}" for size in EDGES if case.shape[1] > size]
+    longer = [f"beyond {size}" for size in EDGES if case.padded.shape[1] > size]
     return frozenset([*longer, *(["padded"] if case.padded.any() else [])])
 
 

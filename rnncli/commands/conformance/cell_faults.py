@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import combinations, pairwise
@@ -33,6 +34,8 @@ EDGES = (16, 32, 64, 128)
 """The usual sizes of a chunk."""
 SMALL = 1e-2
 """Below this, a number in a sum is an eps."""
+USUAL = (1e-5, 1e-6)
+"""The usual numbers in its place."""
 LIKE = {
     "silu": ("sigmoid", "relu", "gelu", "tanh"),
     "sigmoid": ("tanh", "hard_sigmoid", "silu", "softplus"),
@@ -42,7 +45,6 @@ LIKE = {
     "elu": ("relu", "exp"),
     "mean": ("sum",),
     "sum": ("mean",),
-    "maximum": ("minimum",),
     "cos": ("sin",),
     "sin": ("cos",),
 }
@@ -60,18 +62,22 @@ def list_faults(form: CellForm) -> tuple[Known, ...]:
         look = Message(
             "Look at the line {line}: {equation}.", line=form.name_of(line), equation=_write(form, node)
         )
-        for name, old, new in _list_edits(form, line, node):
+        edits = list(_list_edits(form, line, node))
+        numbers = Counter(name for name, _, _ in edits)
+        for name, old, new in edits:
             edited = _replace(node, old, new)
             if edited != node and _fits(form, line, edited):
                 change = _edit(old, new)
-                found.setdefault((line, edited), _row(form, line, name, look, "", **{line: change}))
+                which = f" in {_write(form, old)}" if numbers[name] > 1 else ""
+                row = _row(form, line, name + which, look, "", **{line: change})
+                found.setdefault((line, edited), row)
         for count, (name, other, at) in enumerate(_list_occurrences(form, line, node)):
             edited = _replace(node, *other, at=[at])
             if _fits(form, line, edited):
                 key = line, edited if edited != node else count
                 found.setdefault(key, _row(form, line, name, look, "", **{line: _edit(*other, at)}))
         if line not in form.text.states:
-            late = {f"value {line}": lambda value, run, previous: previous}
+            late = {f"late {line}": lambda late, run: True}
             found[line, "late"] = _row(form, line, "the value of the step before", look, "", **late)
     every: Iterable[Known] = (*found.values(), *_list_columns(form), *_list_late(form), *_list_states(form))
     return tuple(every)
@@ -84,7 +90,7 @@ def _row(form: CellForm, line: str, name: str, look: Message, needs: str, **chan
 
 def _fits(form: CellForm, line: str, node: Node) -> bool:
     try:
-        form.lower(line, node)
+        form.equation(line, node)
     except ValueError:
         return False
     return True
@@ -121,6 +127,8 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
                     others = terms[:at] + terms[at + 1 :]
                     if others:
                         yield f"{text(term)} is missing", part, Sum(others)
+                    if len(others) == 1 and others[0][0] < 0:
+                        yield f"{text(others[0][1])} instead of {text(part)}", part, others[0][1]
                     flipped = (*terms[:at], (-sign, term), *terms[at + 1 :])
                     yield f"{text(term)} has the other sign", part, Sum(flipped)
             case Operation("*", left, right):
@@ -146,13 +154,18 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
             case Function("variance", (inner, *axis)):
                 square = Function("mean", (Operation("**", inner, Number(2.0)), *axis))
                 yield "the mean is not subtracted in variance", part, square
+            case Function("maximum" | "minimum", (one, two)):
+                yield f"{text(two)} is missing", part, one
+                yield f"{text(one)} is missing", part, two
+                other = {"maximum": "minimum", "minimum": "maximum"}[part.function]
+                yield f"{other} instead of {part.function}", part, Function(other, part.arguments)
             case Function(function, (inner, *more)) if function not in (*AXES, MOVED):
                 if not (function in REDUCTIONS and more):
                     yield f"{function} of {text(inner)} is missing", part, inner
                 for other in LIKE.get(form.text.function(function, form.cell.config), ()):
                     yield f"{other} instead of {function}", part, Function(other, part.arguments)
             case Number(value) if 0 < value < SMALL:
-                for near in (10 * value, value / 10):
+                for near in {10 * value, value / 10, *USUAL} - {value}:
                     yield f"{near:g} instead of {value:g}", part, Number(near)
     yield from _list_moves(form, line, node)
 
@@ -179,6 +192,9 @@ def _list_moves(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
             what = f"{_write(form, part)} transposed ({one} and {two})"
             yield what, part, _moved(form, part, _transpose(at - len(named)))
         for at, axis in enumerate(named):
+            if axis in form.windows and isinstance(part, Name) and not part.kind:
+                what = f"{_write(form, part)} reversed along {axis}"
+                yield what, part, _moved(form, part, _reverse(at - len(named)))
             for first in range(min((form.sizes.size(axis) or 1) - 1, 4) if axis in form.text.heads else 0):
                 what = f"{_write(form, part)} with {axis} {first} and {first + 1} swapped"
                 yield what, part, _moved(form, part, _swap(at - len(named), first))
@@ -192,6 +208,10 @@ def _moved(form: CellForm, part: Node, move: Callable[[Array], Array]) -> Node:
 def _transpose(axis: int) -> Callable[[Array], Array]:
     """Return what reads an array as if two axes had changed places.  axis: of the first, from the end."""
     return lambda value: np.swapaxes(value, axis, axis + 1).reshape(value.shape)
+
+
+def _reverse(axis: int) -> Callable[[Array], Array]:
+    return lambda value: np.flip(value, axis)
 
 
 def _swap(axis: int, first: int) -> Callable[[Array], Array]:
@@ -218,12 +238,10 @@ def _list_occurrences(form: CellForm, line: str, node: Node) -> Iterator[tuple[s
         count = names.count(part)
         if part.kind in ("before", "line", "free"):
             others = [
-                (_name_other(form, part, other), other)
+                (_name_other(form, line, part, other), other)
                 for other in dict.fromkeys(candidates)
                 if other != part and {*axes[other.name]} == {*axes[part.name]}
             ]
-        elif part.name in form.text.weights:
-            others = [(f"{part.name} taken as {value:g}", Number(value)) for value in (0.0, 1.0)]
         elif part.name in form.text.sizes:
             sizes = [name for name in form.sizes.known if name != part.name]
             others = [(f"{name} instead of {part.name}", Name(name)) for name in sizes]
@@ -235,10 +253,12 @@ def _list_occurrences(form: CellForm, line: str, node: Node) -> Iterator[tuple[s
                 yield f"{what}{place}", (part, other), at
 
 
-def _name_other(form: CellForm, part: Name, other: Name) -> str:
-    if part.name == other.name:
-        return f"{form.name_of(part.name)} before its update"
-    return f"{form.name_of(other.name)} instead of {form.name_of(part.name)}"
+def _name_other(form: CellForm, line: str, part: Name, other: Name) -> str:
+    above = [*form.lines][: [*form.lines].index(line)]
+    old = " before its update" if other.kind == "before" and other.name in above else ""
+    return f"{form.name_of(other.name)}{old}" + (
+        "" if part.name == other.name else f" instead of {form.name_of(part.name)}"
+    )
 
 
 def _list_columns(form: CellForm) -> Iterator[Known]:
@@ -294,8 +314,8 @@ def _list_states(form: CellForm) -> Iterator[Known]:
     for states in [*([state] for state in carried), *([carried] if len(carried) > 1 else [])]:
         more = f" (and {', '.join(states[1:])})" if states[1:] else ""
         rows: list[tuple[str, str, str, Change]] = [
-            ("the initial state is ignored", "", "start", lambda value, run: 0 * value),
-            ("padded steps change it", "padded", "real", lambda real, run: real | True),
+            ("the initial state is ignored", "", "start", lambda value, run, state: 0 * value),
+            ("padded steps change it", "padded", "ended", lambda ended, run: ended & False),
         ]
         for size in EDGES:
             edge = f"at the edge of a chunk of {size}"
@@ -307,16 +327,24 @@ def _list_states(form: CellForm) -> Iterator[Known]:
             yield _row(form, states[0], name + more, look, needs, **changes)
     for state in carried:
         axes = form.sizes.axes[state]
-        for at, (one, two) in enumerate(pairwise(axes)):
-            turn, what = _transpose(at - len(axes)), f"state transposed ({one} and {two})"
+        turns = [
+            (f"transposed ({one} and {two})", _transpose(at - len(axes)))
+            for at, (one, two) in enumerate(pairwise(axes))
+        ]
+        turns += [
+            (f"reversed along {axis}", _reverse(at - len(axes)))
+            for at, axis in enumerate(axes)
+            if axis in form.windows
+        ]
+        for what, turn in turns:
             changes = {f"{place} {state}": _turned(turn) for place in ("start", "last")}
             for place, change in changes.items():
-                yield _row(form, state, f"the {place.split()[0]} {what}", look, "", **{place: change})
-            yield _row(form, state, f"the start and the last {what}", look, "", **changes)
+                yield _row(form, state, f"the {place.split()[0]} state {what}", look, "", **{place: change})
+            yield _row(form, state, f"the start and the last state {what}", look, "", **changes)
 
 
 def _turned(turn: Callable[[Array], Array]) -> Change:
-    return lambda value, run: turn(value)
+    return lambda value, run, state: turn(value)
 
 
 def _initial(run: CellRun, value: Array, state: str) -> Array:

@@ -6,7 +6,7 @@ The inputs of a case are `x`, or the parts that the cell names, the weights, `in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from rnncli.cells import activations
 from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.sizes import lower
-from rnncli.cells.tree import Einsum, Index, Name, Node, Reshape, Shift, walk
+from rnncli.cells.tree import Einsum, Function, Index, Name, Node, Reshape, Shift, walk
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.oracle import Changes, compute
 from rnncli.errors import LayerError
@@ -26,37 +26,55 @@ from rnncli.values import Array
 NONE: Changes = {}
 MOVED = "moved"
 """A function of faults: moved(v, n) gives the numbers of v other indices, by the n-th function of `moves`."""
+MOST_KNOWN = 20_000
+"""Values that are kept for a case."""
+
+
+class Equation:
+    """An equation without names of axes.  read: the lines and states in it."""
+
+    def __init__(self, line: str, node: Node, written: Node) -> None:
+        self.line, self.node = line, node
+        names = dict.fromkeys(part for part in walk(written) if isinstance(part, Name))
+        self.read = [name for name in names if name.kind in ("before", "line", "free")]
 
 
 class CellForm:
     """A cell for one number of features.
 
     names: of its states in its file.  lines: its equations, as they are written.
-    moves: what `moved` does to an array.
+    windows: the axes along which states are shifted.  moves: what `moved` does to an array.
     """
 
     def __init__(self, cell: Cell, features: int) -> None:
         self.cell, self.text, self.features = cell, cell.text, features
         self.sizes, self.lines = cell.sizes(features), cell.written
         self.names = {state: self.name_of(state) for state in self.text.states}
+        self.windows = {
+            self.sizes.axes[line][0]
+            for line, node in self.lines.items()
+            for part in walk(node)
+            if isinstance(part, Function) and part.function == "shift"
+        }
         self.moves: list[Callable[[Array], Array]] = []
         self.functions = activations.array_functions(np)
         self.functions[MOVED] = lambda value, number: self.moves[int(number)](value)
-        self._lowered: dict[tuple[str, Node], Node | None] = {}
+        self._equations: dict[tuple[str, Node], Equation | None] = {}
 
     def name_of(self, line: str) -> str:
         """Return what the file calls a line."""
         return self.text.first if line == "hidden" else line
 
-    def lower(self, line: str, node: Node) -> Node:
-        """Return an equation without names of axes.  Raises ValueError for one that does not fit its line."""
-        if (line, node) not in self._lowered:
+    def equation(self, line: str, node: Node) -> Equation:
+        """Return an equation for a line.  Raises ValueError for one that does not fit its axes."""
+        if (line, node) not in self._equations:
             try:
-                made: Node | None = lower(self.text, self.cell.config, {line: node}, self.sizes)[line]
+                lowered = lower(self.text, self.cell.config, {line: node}, self.sizes)[line]
+                made: Equation | None = Equation(line, lowered, node)
             except (LayerError, ValueError):  # ValueError: an axis that the line does not have
                 made = None
-            self._lowered[line, node] = made
-        if (found := self._lowered[line, node]) is None:
+            self._equations[line, node] = made
+        if (found := self._equations[line, node]) is None:
             raise ValueError(line)
         return found
 
@@ -67,8 +85,15 @@ class CellForm:
         return self.functions[name](*given)
 
 
+class Value:
+    """An array of a computation; equations that read the same Values give the same Value."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+
 class CellCase(KitCase):
-    """A case of a cell.  operator: the name of the cell.  attributes: `form` and `shape`."""
+    """A case of a cell.  operator: the name of the cell.  attributes: those of this class."""
 
     @property
     def form(self) -> CellForm:
@@ -77,49 +102,38 @@ class CellCase(KitCase):
         return form
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """The number of sequences and of time steps."""
-        batch, steps = self.attributes["shape"]
-        return batch, steps
+    def exact(self) -> dict[str, Array]:
+        """The inputs in float64."""
+        exact: dict[str, Array] = self.attributes["exact"]
+        return exact
 
     @property
     def padded(self) -> Array:
         """Which time steps are behind the end of a sequence, (batch, timesteps)."""
-        return np.asarray(np.arange(self.shape[1]) >= self.inputs["lengths"][:, None])
+        padded: Array = self.attributes["padded"]
+        return padded
+
+    @property
+    def known(self) -> dict[Any, Value]:
+        """What was computed for the case with any changes, by what it was computed from."""
+        known: dict[Any, Value] = self.attributes["known"]
+        return known
 
 
 class CellRun:
     """The computation of one case.
 
-    lines: by name, the equations that are computed in each step.
-    free: the values of the others, which no state changes, (timesteps, batch, axes...) each.
-    values: of the lines of this step, (batch, axes...) each.  previous: of the step before.
+    now: the time step.  before: the states before it.  values: of its lines.  previous: of the step before.
     """
 
     def __init__(self, case: CellCase, changes: Changes) -> None:
-        self.case, self.changes, self.form = case, changes, case.form
-        self.inputs = {
-            name: array.astype(np.float64) if array.dtype.kind == "f" else array
-            for name, array in case.inputs.items()
-        }
-        self.weights = {name: self.at(f"weight {name}", array) for name, array in self.inputs.items()}
-        self.columns: dict[tuple[str, str], Any] = {}
-        self.free: dict[str, Array] = {}
-        self.values: dict[str, Array] = {}
-        self.previous: dict[str, Array] = {}
-        self.before: Mapping[str, Array] = {}
-        self.now: Any = slice(None)
-        self.lines: dict[str, Node] = {}
-        for line, node in self.form.lines.items():
-            edited = self.at(line, node)
-            lowered = self.form.lower(line, edited)
-            names = [part for part in walk(edited) if isinstance(part, Name)]
-            if all(name.name in self.free if name.kind == "free" else not name.kind for name in names):
-                value = self.compute(line, lowered, case.shape[::-1])
-                earlier = np.concatenate([0 * value[:1], value[:-1]])
-                self.free[line] = self.at(f"value {line}", value, earlier)
-            else:
-                self.lines[line] = lowered
+        self.case, self.changes, self.form, self.inputs = case, changes, case.form, case.exact
+        lines = self.form.lines.items()
+        self.equations = [self.form.equation(line, self.at(line, node)) for line, node in lines]
+        self.now = 0
+        self.before: dict[str, Value] = {}
+        self.values: dict[str, Value] = {}
+        self.previous: dict[str, Value] = {}
 
     def at(self, place: str, value: Any, *more: Any) -> Any:
         """Return what the changes make of the value at a place."""
@@ -127,59 +141,84 @@ class CellRun:
             value = change(value, self, *more)
         return value
 
+    def state_at(self, place: str, state: str, value: Value) -> Value:
+        """Return what the changes make of a state."""
+        array = self.at(f"{place} {state}", value.array, state)
+        return value if array is value.array else self.recall(lambda: array, state, array.tobytes())
+
+    def recall(self, compute: Callable[[], Array], *key: Any) -> Value:
+        """Return the Value of a key, which is computed if no run of the case has computed it."""
+        known = self.case.known
+        if key not in known:
+            if len(known) > MOST_KNOWN:
+                known.clear()
+            known[key] = Value(compute())
+        return known[key]
+
     def outputs(self) -> dict[str, Array]:
         """Return `outputs`, 0 in padded steps, and `last_NAME` of each state, in the type of the case."""
-        lengths, names = self.inputs["lengths"], self.form.names
-        starts = {state: self.inputs[f"initial_{name}"] for state, name in names.items()}
-        states = {state: self.at(f"start {state}", array) for state, array in starts.items()}
-        rows = []
-        for step in range(self.case.shape[1]):
-            self.now = step
-            before = {state: self.at(f"carried {state}", array, state) for state, array in states.items()}
-            after = self.step(before)
-            real = step < lengths
-            kept = {state: self.at(f"real {state}", real) for state in states}
-            states = {
-                state: np.where(kept[state].reshape(-1, *[1] * (array.ndim - 1)), after[state], array)
-                for state, array in states.items()
-            }
-            rows.append(np.where(real[:, None], after["hidden"], 0.0))
+        padded, states, rows = self.case.padded, dict[str, Value](), []
+        for state, name in self.form.names.items():
+            start = self.recall(partial(self.inputs.__getitem__, f"initial_{name}"), state)
+            states[state] = self.state_at("start", state, start)
+        for self.now in range(padded.shape[1]):
+            self.before = {state: self.state_at("carried", state, value) for state, value in states.items()}
+            self.step()
+            ended = padded[:, self.now]
+            states = {state: self.keep(state, value, ended) for state, value in states.items()}
+            rows.append(np.where(ended[:, None], 0.0, self.values["hidden"].array))
         returned = {"outputs": np.stack(rows, axis=1)}
-        returned |= {f"last_{name}": self.at(f"last {state}", states[state]) for state, name in names.items()}
+        for state, name in self.form.names.items():
+            returned[f"last_{name}"] = self.state_at("last", state, states[state]).array
         return {name: array.astype(self.case.dtype) for name, array in returned.items()}
 
-    def step(self, before: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return the states after a step."""
-        self.before, self.values, computed = before, {}, {}
-        for line, node in self.lines.items():
-            computed[line] = value = self.compute(line, node, self.case.shape[:1])
-            self.values[line] = self.at(f"value {line}", value, self.previous.get(line, 0 * value))
-        self.previous = computed
-        return {state: self.values[state] if state in self.values else self.free[state][self.now]
-                for state in before}  # fmt: skip
+    def keep(self, state: str, before: Value, ended: Array) -> Value:
+        """Return a state after a step, in which the sequences that have ended keep the one before."""
+        after, ended = self.values[state], self.at(f"ended {state}", ended)
+        if not ended.any():
+            return after
+        shape = -1, *[1] * (after.array.ndim - 1)
+        chosen = partial(np.where, ended.reshape(shape), before.array, after.array)
+        return self.recall(chosen, ended.tobytes(), before, after)
 
-    def compute(self, line: str, node: Node, front: tuple[int, ...]) -> Array:
-        """Return the value of a line.  front: the sizes of the axes before its own."""
-        sizes, read = self.form.sizes, partial(self.read, line)
-        value = evaluate(node, read, self.form.call, partial(self.product, line), self.move)
-        shape = *front, *sizes.shape(sizes.axes[line])
+    def step(self) -> None:
+        """Compute the lines of a step."""
+        self.values, computed = {}, dict[str, Value]()
+        columns = self.changes.get("columns", ())
+        for equation in self.equations:
+            line = equation.line
+            read = [
+                self.before[name.name] if name.kind == "before" else self.values[name.name]
+                for name in equation.read
+            ]
+            key = equation, self.now, *columns, *read
+            self.values[line] = computed[line] = self.recall(partial(self.compute, equation), *key)
+            if self.at(f"late {line}", False):
+                zeros = self.recall(partial(np.zeros_like, computed[line].array), "zeros", line)
+                self.values[line] = self.previous.get(line, zeros)
+        self.previous = computed
+
+    def compute(self, equation: Equation) -> Array:
+        """Return the value of a line, (batch, axes...)."""
+        line, sizes = equation.line, self.form.sizes
+        read, product = partial(self.read, line), partial(self.product, line)
+        value = evaluate(equation.node, read, self.form.call, product, self.move)
+        shape = len(self.case.padded), *sizes.shape(sizes.axes[line])
         array = np.asarray(value, np.float64)
         return array if array.shape == shape else np.broadcast_to(array, shape)
 
     def read(self, line: str, name: Name) -> Any:
         """Return the value of a name in a line."""
-        form = self.form
         if name.kind == "before":
-            return self.before[name.name]
+            return self.before[name.name].array
         if name.kind in ("line", "free"):
-            return self.values[name.name] if name.name in self.values else self.free[name.name][self.now]
+            return self.values[name.name].array
         if name.kind == "input" or name.name == "x":
-            given = self.inputs[name.name].swapaxes(0, 1)
-            return given.reshape(*given.shape[:2], -1)[self.now]
-        if (line, name.name) not in self.columns:
-            read = self.at("columns", line, name.name)
-            self.columns[line, name.name] = columns_of(form.text, name.name, read, self.weights, form.sizes)
-        return self.columns[line, name.name]
+            given = self.inputs[name.name][:, self.now]
+            return given.reshape(len(given), -1)
+        source, form = self.at("columns", line, name.name), self.form
+        columns = partial(columns_of, form.text, name.name, source, self.inputs, form.sizes)
+        return self.recall(columns, name.name, source).array
 
     def product(self, line: str, _: Node, value: Array, weight: Name) -> Any:
         """Return the matrix product of a value with a weight, or with the line's columns of it."""

@@ -21,8 +21,8 @@ MOST_SETS = 8
 """The sets of faults from which the search goes on."""
 FEW_CASES = 4
 """The attributes that a fault is tried with first."""
-MOST_PAIRS = 12_000
-"""The pairs that are tried for an operator after those of one case, which are 30,000 of an LSTM at most."""
+MOST_PAIRS, MOST_FIRST = 12_000, 35_000
+"""The pairs that are tried for an operator after those of one case, and of this case: of an LSTM 30,000."""
 
 Faults = frozenset[int]
 """Indices of faults in the list of an operator."""
@@ -171,7 +171,7 @@ class _Search:
         tried = 0
         for name in sorted(possible, key=lambda name: len(possible[name])):
             pairs = list(map(Faults, combinations(sorted(possible[name]), 2)))
-            if tried and tried + len(pairs) > MOST_PAIRS:
+            if tried + len(pairs) > (MOST_PAIRS if tried else MOST_FIRST):
                 return
             tried += len(pairs)
             fitting = [pair for pair in pairs if self._explains(name, faults | pair)]
