@@ -134,6 +134,11 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
             case Operation("*", left, right):
                 for kept, factor in ((left, right), (right, left)):
                     yield f"{text(factor)} is missing", part, kept
+                    match factor:  # without its sign
+                        case Sum(((-1, size),)):
+                            yield f"{text(size)} is missing", part, Sum(((-1, kept),))
+                        case Number(value) if value < 0:
+                            yield f"{-value:g} is missing", part, Sum(((-1, kept),))
                     yield f"{text(factor)} twice", part, Operation("*", factor, part)
                     terms = kept.terms if isinstance(kept, Sum) else ()
                     for at, (sign, term) in enumerate(terms):

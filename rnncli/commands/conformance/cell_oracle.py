@@ -6,7 +6,7 @@ The inputs of a case are `x`, or the parts that the cell names, the weights, `in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,9 @@ from rnncli.cells import activations
 from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.sizes import lower
-from rnncli.cells.tree import Einsum, Function, Index, Name, Node, Reshape, Shift, walk
+from rnncli.cells.tree import AXES, Einsum, Function, Index, Name, Node, Reshape, Shift, walk
 from rnncli.commands.conformance.cases import KitCase
-from rnncli.commands.conformance.oracle import Changes, compute
+from rnncli.commands.conformance.oracle import Changes, compute, rounding_of
 from rnncli.errors import LayerError
 from rnncli.layers.recurrent import Cell
 from rnncli.values import Array
@@ -28,6 +28,8 @@ MOVED = "moved"
 """A function of faults: moved(v, n) gives the numbers of v other indices, by the n-th function of `moves`."""
 MOST_KNOWN = 20_000
 """Values that are kept for a case."""
+NEAR, STEPS = 4, 8
+"""By how many units in the last place inputs are moved, and by how many such steps outputs may be off."""
 
 
 class Equation:
@@ -71,6 +73,8 @@ class CellForm:
             try:
                 lowered = lower(self.text, self.cell.config, {line: node}, self.sizes)[line]
                 made: Equation | None = Equation(line, lowered, node)
+                if any(isinstance(part, Function) and part.function in AXES for part in walk(lowered)):
+                    made = None
             except (LayerError, ValueError):  # ValueError: an axis that the line does not have
                 made = None
             self._equations[line, node] = made
@@ -242,3 +246,21 @@ class CellRun:
 def _(case: CellCase, changes: Changes = NONE) -> dict[str, Array]:
     with np.errstate(all="ignore"):
         return CellRun(case, changes).outputs()
+
+
+@rounding_of.register
+def _(case: CellCase, changes: Changes, outputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return how far outputs move if the inputs do, by their last digits."""
+    attributes = case.attributes
+    if "near" not in attributes:
+        rng, ulp = np.random.default_rng(0), NEAR * np.finfo(case.dtype).eps
+        moved = {
+            name: array * (1 + ulp * rng.uniform(-1, 1, array.shape)) for name, array in case.exact.items()
+        }
+        attributes["near"] = attributes | {"exact": moved | {"lengths": case.exact["lengths"]}, "known": {}}
+    near = compute(case._replace(attributes=attributes["near"]), changes)
+    moves = {name: np.abs(near[name] - array.astype(np.float64)) for name, array in outputs.items()}
+    return {
+        name: STEPS * np.nan_to_num(move, posinf=0).max(axis=-1, keepdims=True)
+        for name, move in moves.items()
+    }

@@ -277,3 +277,11 @@ def list_readings(case: KitCase) -> Mapping[Message, Changes]:
 def readings(case: KitCase) -> dict[Message, dict[str, Array]]:
     """Return the outputs of every reading of the text, for a case that the text leaves open; else none."""
     return {text: compute(case, changes) for text, changes in list_readings(case).items() if case.is_open}
+
+
+@singledispatch
+def rounding_of(
+    case: KitCase, changes: Mapping[str, Sequence[Change]], outputs: Mapping[str, Array]
+) -> Mapping[str, Array] | None:
+    """Return how far rounding may move the numbers of these outputs, where a fault lets it grow; or None."""
+    return None

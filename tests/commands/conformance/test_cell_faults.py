@@ -20,17 +20,17 @@ from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
 PLANTED = [
     ("linear_attention", "+ 1e-6", "", "hidden: 1e-06 is missing"),
     ("linear_attention", "normalizer[h] += k[h]", "pass", "normalizer: key is missing"),
-    ("gla", "q[h] / np.sqrt(size)", "q[h]", "read: / sqrt(keys) is missing"),
+    ("gla", "q[h] / np.sqrt(size)", "q[h]", "query: / sqrt(keys) is missing"),
     ("gla", "** (1 / 16)", "", "forget: ** 0.0625 is missing"),
-    ("deltanet", "step * np.outer(key, key)", "np.outer(key, key)", ""),
+    ("deltanet", "step * np.outer(key, key)", "np.outer(key, key)", "memory: beta only on value"),
     ("deltanet", "np.outer(key, silu(v[h]))", "np.outer(key, v[h])", "value: silu of x @ kernel is missing"),
-    ("rwkv7", "removal / max(np.linalg.norm(removal), 1e-12)", "removal", "removal: "),
+    ("rwkv7", "removal / max(np.linalg.norm(removal), 1e-12)", "removal", "removal: / maximum("),
     ("rwkv7", "(1 + (rate - 1) * ", "(1 + rate * ", "written: 1 is missing in rate - 1"),
     ("rwkv7", "removal * rate)", "removal)", "memory: rate is missing"),
-    ("rwkv7", " / np.sqrt(np.e)", "", "decay: exp(-0.5) is missing"),
+    ("rwkv7", " / np.sqrt(np.e)", "", "decay: 0.606531 is missing"),
     ("rwkv7", "64e-5", "1e-5", "normalized: 1e-05 instead of 0.00064"),
     ("rwkv7", "r[h] * written * w", "r[h] * k[h] * w", "direct: key instead of written"),
-    ("rwkv7", "np.tanh(mixed[\"decay\"] @ w[\"decay_down\"])", "mixed[\"decay\"] @ w[\"decay_down\"]", "decay: tanh of "),
+    ("rwkv7", "np.tanh(mixed", "np.asarray(mixed", "decay: tanh of (x + change * mix_decay) @ decay_down is"),
     ("mlstm", "k[h] / np.sqrt(size)", "k[h]", "key: / sqrt(keys) is missing"),
     ("mlstm", "max(abs(q[h] @ norm[h]), 1)", "abs(q[h] @ norm[h])", "read: exp(-stabilizer) is missing"),
     ("mlstm", "abs(q[h] @ norm[h])", "(q[h] @ norm[h])", "read: abs of query @ normalizer is missing"),
@@ -38,13 +38,13 @@ PLANTED = [
     ("mlstm", "v, i, f, o", "v, f, i, o", "log_input, log_forget: columns swapped"),
     ("mlstm", "np.outer(key, v[h])", "np.outer(v[h], key)", "memory: outer(key, value) transposed"),
     ("hgrn2", "np.outer(1 - forget, v[h])", "np.outer(forget, v[h])", "memory: forget instead of 1 - forget"),
-    ("mamba", "w[\"convolution\"])", "w[\"convolution\"][::-1])", "signal: convolution reversed along taps"),
-    ("mamba", "memory[j] = np.exp(-delta[j]", "memory[j] = np.exp(delta[j]", "memory: step has the other sign"),
+    ("mamba", 'w["convolution"])', 'w["convolution"][::-1])', "signal: convolution reversed along taps"),
+    ("mamba", "np.exp(-delta[j]", "np.exp(delta[j]", "memory: step has the other sign"),
     ("mamba2", "step * np.outer", "np.outer", "memory: step is missing"),
-    ("mamba2", " + w[\"D\"][h] * v[h]", "", "hidden: D * value is missing"),
-    ("mamba2", "np.exp(w[\"A_log\"][h])", "w[\"A_log\"][h]", "decay: exp of A_log is missing"),
+    ("mamba2", ' + w["D"][h] * v[h]', "", "hidden: D * value is missing"),
+    ("mamba2", 'np.exp(w["A_log"][h])', 'w["A_log"][h]', "decay: exp of A_log is missing"),
     ("mamba2", "v, b, c, dt", "v, c, b, dt", "input, output: columns swapped"),
-    ("mamba2", "softplus(dt[h] + w[\"step_bias\"][h])", "softplus(dt[h]) + w[\"step_bias\"][h]", ""),
+    ("mamba2", '(dt[h] + w["step_bias"][h])', '(dt[h]) + w["step_bias"][h]', ""),
     ("qwen3_next", "(read**2).mean()", "(read**2).sum()", "sum instead of mean"),
     ("qwen3_next", "v[g, r])\n", "v[g, (r + 1) % 3])\n", ""),
     ("mamba2_layer", "y = y * silu(z)\n", "y = y * sigmoid(z)\n", "gate: sigmoid instead of silu"),
@@ -65,7 +65,9 @@ def answer(loop: Any, cell: str, case: KitCase) -> dict[str, Any]:
     answers: dict[str, Any] = {"outputs": outputs, **{name: [] for name in case.outputs[1:]}}
     for at, length in enumerate(case.inputs["lengths"]):
         before = [case.inputs[name.replace("last", "initial")][at] for name in names]
-        rows, states = loop(case.inputs, case.inputs["x"][at, :length], {"units": UNITS, **SMALL[cell][1]}, *before)
+        rows, states = loop(
+            case.inputs, case.inputs["x"][at, :length], {"units": UNITS, **SMALL[cell][1]}, *before
+        )
         outputs[at, :length] = rows
         for name, last in zip(["last_hidden", *names], [rows[-1], *states], strict=True):
             answers[name].append(last)
@@ -95,7 +97,13 @@ def test_a_fault_of_a_loop_is_named(cell: str, old: str, new: str, name: str) ->
     assert wrong
     explanations = name_faults(judgements)
     if name:
-        assert [each.name for each in explanations if name in each.name]
-        assert {case for each in explanations for case in each.cases if name in each.name} == wrong
+        named = {case for each in explanations for case in each.cases if name in each.name}
+        assert named
+        assert wrong - named <= {judgement.case.name for judgement in judgements if has_no_digits(judgement)}
     else:
-        assert NOT_FOUND in [each.name for each in explanations]
+        assert [each.name for each in explanations] == [NOT_FOUND]
+
+
+def has_no_digits(judgement: Judgement) -> bool:
+    """Return whether a memory is so large that its normalized read is nothing but rounding, in float32."""
+    return bool(np.abs(judgement.outputs["last_memory"]).max() > 1e20)
