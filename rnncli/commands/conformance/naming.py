@@ -86,8 +86,8 @@ class _Search:
 
     A set of faults explains a case if the oracle with these faults gives the answer.  A fault that is added
     must explain all that was explained before, also what is right: so the name that fits a single case gives
-    way to the name that fits all.  is_exact: within the tolerance of each case, so that
-    float32 explains nothing.
+    way to the name that fits all.  is_exact: without pairs, and within the tolerance
+    of each case, so that float32 explains nothing.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class _Search:
             grown = (
                 self._keep_best(more for faults in solutions for more in self._grow(faults, alone, FEW_CASES))
                 or self._keep_best(more for faults in solutions for more in self._grow(faults, alone))
-                or self._keep_best(self._grow_by_pairs(solutions[0]))
+                or (self._keep_best(self._grow_by_pairs(solutions[0])) if not self.is_exact else [])
             )
             if not grown:
                 break
