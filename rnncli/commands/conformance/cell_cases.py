@@ -117,6 +117,8 @@ def _fill(form: CellForm, row: Row, factor: float) -> CellCase:
     arrays = {name: array.astype(row.dtype) for name, array in (inputs | weights | states).items()}
     arrays["lengths"] = np.array(row.lengths or [row.steps] * BATCH, np.int32)
     exact = {name: array.astype(np.float64) for name, array in arrays.items()}
+    digits = 4 * np.finfo(row.dtype).eps
+    near = {name: array * (1 + digits * rng.uniform(-1, 1, array.shape)) for name, array in exact.items()}
     padded = np.arange(row.steps) >= arrays["lengths"][:, None]
     for array in arrays.values():
         array.flags.writeable = False
@@ -124,7 +126,13 @@ def _fill(form: CellForm, row: Row, factor: float) -> CellCase:
         name=row.name,
         operator=cell.text.name,
         attribute=row.attribute,
-        attributes={"form": form, "exact": exact, "padded": padded, "known": {}},
+        attributes={
+            "form": form,
+            "padded": padded,
+            "exact": exact,
+            "known": {},
+            "near": {"exact": near, "known": {}},
+        },
         inputs=arrays,
         graph_inputs=tuple(arrays),
         outputs=("outputs", *(f"last_{name}" for name in form.names.values())),

@@ -28,8 +28,8 @@ MOVED = "moved"
 """A function of faults: moved(v, n) gives the numbers of v other indices, by the n-th function of `moves`."""
 MOST_KNOWN = 20_000
 """Values that are kept for a case."""
-NEAR, STEPS = 4, 8
-"""By how many units in the last place inputs are moved, and by how many such steps outputs may be off."""
+STEPS = 8
+"""How much farther than by a change of the last digits of its inputs a number may be off."""
 
 
 class Equation:
@@ -182,8 +182,9 @@ class CellRun:
         if not ended.any():
             return after
         shape = -1, *[1] * (after.array.ndim - 1)
-        chosen = partial(np.where, ended.reshape(shape), before.array, after.array)
-        return self.recall(chosen, ended.tobytes(), before, after)
+        return self.recall(
+            lambda: np.where(ended.reshape(shape), before.array, after.array), ended.tobytes(), before, after
+        )
 
     def step(self) -> None:
         """Compute the lines of a step."""
@@ -251,14 +252,7 @@ def _(case: CellCase, changes: Changes = NONE) -> dict[str, Array]:
 @rounding_of.register
 def _(case: CellCase, changes: Changes, outputs: Mapping[str, Array]) -> Mapping[str, Array]:
     """Return how far outputs move if the inputs do, by their last digits."""
-    attributes = case.attributes
-    if "near" not in attributes:
-        rng, ulp = np.random.default_rng(0), NEAR * np.finfo(case.dtype).eps
-        moved = {
-            name: array * (1 + ulp * rng.uniform(-1, 1, array.shape)) for name, array in case.exact.items()
-        }
-        attributes["near"] = attributes | {"exact": moved | {"lengths": case.exact["lengths"]}, "known": {}}
-    near = compute(case._replace(attributes=attributes["near"]), changes)
+    near = compute(case._replace(attributes={**case.attributes, **case.attributes["near"]}), changes)
     moves = {name: np.abs(near[name] - array.astype(np.float64)) for name, array in outputs.items()}
     return {
         name: STEPS * np.nan_to_num(move, posinf=0).max(axis=-1, keepdims=True)
