@@ -148,12 +148,12 @@ def _group(commands: tuple[str, ...], goes: str, *entries: Entry, subjects: Any 
 OPTIONS: tuple[Entry, ...] = (
     *_group(("rnncli",), "",
         _choice("lang", GENERAL, "LANG", ("en", "ko"), "Language of the help and of every command."),
-        _on("version", GENERAL, "Show the version.")),
+        _on("version", GENERAL, "Show the version."),
+        _choice("format", GENERAL, "FORMAT", ("json", "table"), "Of --version.", others=("-f",))),
     *_group(("explain",), "", _text(
         "tensor", INPUT, "TENSOR", "A tensor and an index: 'last_cell_state[0,1]'.", argument=True)),
     *_group(("why",), "", _text(
-        "text", INPUT, "[TEXT]", "The message, or a whole traceback (default, or -: standard input).",
-        argument=True)),
+        "text", INPUT, "[TEXT]", "A message or a traceback (default, or -: standard input).", argument=True)),
     *_group(LAYERED, "ask",
         _text("input", FIRST, "[INPUT]",
               "A file, - for stdin, or JSON text. Default: stdin if it is a pipe or a file, else the "
@@ -287,10 +287,10 @@ OPTIONS: tuple[Entry, ...] = (
         _text("try_lengths", RUN, "N,N,...", "Lengths for FUNCTION (default: 1, and around 16, 64 and 128).",
               rare=True, free=True),
     ),
-    *_group(("run", "trace", "compare"), "", _text("expect", RUN, "FILE",
-        "Compare with stored tensors: json, npz, npy or safetensors; exit 1 if the numbers differ.",
-        rare=True, reads="path")),
     *_group(("run", "trace", "compare"), "",
+        _text("expect", RUN, "FILE",
+              "Compare with stored tensors: json, npz, npy or safetensors; exit 1 if the numbers differ.",
+              rare=True, reads="path"),
         _text("atol", RUN, "[NAME=]X",
               "Absolute tolerance (default 1e-6), or that of one tensor: last_cell_state=1e-4.", many=True,
               rare=True, free=True),

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -59,6 +60,17 @@ class Commands(LocalizedCommand, TyperGroup):
             raise UsageError("there is no command {args!r}.", _suggest_command(args[0], names), args=args[0])
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Show the version, if it is asked for; else run the command."""
+        if ctx.params["version"]:
+            _show_version(ctx.params["format"])
+            raise typer.Exit
+        if ctx.params["format"]:
+            template = "A command's flags come after its name: rnncli run {option_name}."
+            command = Message(template, option_name=f"-f {ctx.params['format']}")
+            raise UsageError("{--format} before a command belongs to {--version}.", command)
+        return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings, then the flags."""
         for heading, summaries in catalog.SECTIONS.items():
@@ -93,12 +105,18 @@ def _suggest_command(word: str, names: Sequence[str]) -> Text:
     return Message("Did you mean {near}?", near=near) if near else did_you_mean(word, names)
 
 
-def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not context.resilient_parsing:
-        from rnncli.values import __version__
+def _show_version(format_name: str | None) -> None:
+    """Show the version of rnncli; as JSON, also of what it computes with."""
+    if format_name == "json":
+        from rnncli.cli import output
+        from rnncli.show.formats import OutputFlags
 
-        terminal.write(f"rnncli {__version__}\n")
-        raise typer.Exit
+        versions = import_module("rnncli.commands.engines").versions
+        output.call(versions, {"output": OutputFlags(format_name)}, own_files=False)
+        return
+    from rnncli.values import __version__
+
+    terminal.write(f"rnncli {__version__}\n")
 
 
 def _start(lang: str | None = None, **_: Any) -> None:
@@ -122,7 +140,6 @@ app = Commands(
     invoke_without_command=True,
     subcommand_metavar="COMMAND [INPUT] ...",
 )
-next(param for param in app.params if param.name == "version").callback = _version
 
 
 def main(args: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from rnncli.errors import Message, UsageError
 from rnncli.inputs import sample_files as builtin
 from rnncli.inputs.sample_files import Sample
 from rnncli.show.answer import Field, ListAnswer, Reply
+from rnncli.show.documents import HEAD
 from rnncli.show.wording import typed
 
 if TYPE_CHECKING:
@@ -91,4 +92,5 @@ FIELDS = (
     Field("command", command, show=lambda sample, view: typed(command(sample), view.lang)),
 )
 """What the list says of a sample."""
+DOCUMENTS = (HEAD | {"samples": [FIELDS]},)
 COLUMNS = ("name", "title/command")

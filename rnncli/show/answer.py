@@ -25,7 +25,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from rnncli.errors import Message, RnncliError, Text, UsageError
 from rnncli.result import Claim, Label, Result
-from rnncli.show.documents import JsonObject, Rows
 from rnncli.show.page import (
     Column,
     Line,
@@ -58,7 +57,7 @@ class Field(NamedTuple):
     style: the style of its text, or a function that returns the style from a row.
     none: the text that a page shows for None.
     json, csv: whether JSON and CSV have the value; a function says so for each row.
-    type: of the value in JSON.
+    type: of the value in JSON, see documents.py.
     """
 
     name: str
@@ -137,7 +136,7 @@ class Listing(NamedTuple):
             rows.append((cell(view.say(name), "dim"), *blank, cell(text, "strong")))
         return Table(headings((first.heading for first, *_ in shown), view), tuple(rows), title)
 
-    def objects(self) -> Rows:
+    def objects(self) -> list[dict[str, Any]]:
         """Return an object of JSON for each thing."""
         fields: Any = [(field.name, field.get or attrgetter(field.name), field.json) for field in self.fields]
         return [
@@ -205,11 +204,11 @@ class Answer:
         """Return the computed results that the answer is about."""
         return ()
 
-    def document(self, view: View) -> JsonObject:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
         raise NotImplementedError
 
-    def lines(self, view: View) -> Iterable[JsonObject]:
+    def lines(self, view: View) -> Iterable[dict[str, Any]]:
         """Return the documents that ndjson writes, one per line."""
         return (self.document(view),)
 
@@ -275,7 +274,7 @@ class ListAnswer(Answer):
     ) -> None:
         self.command, self.listing, self.seed = command, Listing(fields, rows, columns), seed
 
-    def document(self, view: View) -> JsonObject:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the seed, if there is one, and the list."""
         drawn = {} if self.seed is None else {"seed": self.seed}
         return {**head(), **drawn, self.command: self.listing.objects()}
@@ -290,7 +289,7 @@ class ListAnswer(Answer):
         return self.listing.records()
 
 
-def head() -> JsonObject:
+def head() -> dict[str, Any]:
     """Return the first entries of every document."""
     return {"schema": SCHEMA, "version": __version__}
 

@@ -1,135 +1,82 @@
-"""The types of JSON documents, from which `rnncli schema` writes the JSON Schema.
+"""What JSON documents have: written as the documents are, with types in place of values.
 
-A method that returns a document says what is in it: `Annotated[JsonObject, ResultHead, TraceDocument]` is an
-object with the keys of both.  Every document that a test prints is held to it.
+    str, float | None, list[int]     a value
+    {"name": str, "note?": str}      an object; a key that ends in `?` may be missing
+    {str: int}                       an object with any keys
+    [{"name": str}]                  a list
+    [FIELDS]                         the objects of a Listing
+    (STEP, LINE), ("a", "b")         one of several; one of several texts
+    a named tuple, a dataclass       an object with its fields
+    a function                       what it returns
+
+`rnncli schema` writes the JSON Schema from it, and the tests hold every document to it.
 """
 
-# Annotations are objects rather than text, which a typed dictionary would have to compile.
+from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any
 
-from rnncli.values import Dimension
+from rnncli.values import SCHEMA
 
-JsonObject: TypeAlias = dict[str, Any]
-Rows: TypeAlias = list[JsonObject]
-"""The objects of a Listing.  Its fields say what is in them: `Annotated[Rows, FIELDS]`."""
-Numbers = Annotated[Any, "numbers"]
-"""An array of numbers, of any shape."""
-StatsOfTensor = Annotated[JsonObject, "rnncli.show.statistics:StatsDocument"]
-"""Statistics; their module is imported only for the JSON Schema."""
-Sizes: TypeAlias = list[Dimension]
+Document = dict[Any, Any]
+Config = dict[str, Any]
+"""A layer in Keras's form."""
+Sizes = list[int | str | None]
 """A shape; an unknown size is null, a named one its name."""
-Config: TypeAlias = JsonObject
-"""A layer in Keras's form, with `class_name` and `config`."""
 
 
-class Head(TypedDict):
-    """The first entries of every document."""
-
-    schema: Literal["rnncli/1"]
-    version: str
+class NestedNumbers:
+    """An array of numbers, of any shape."""
 
 
-class NamesOfInput(TypedDict, total=False):
-    """The names of the input's features, time steps and sequences."""
-
-    features: list[str]
-    steps: list[list[str]]
-    batch: list[str]
-
-
-class ShapeOfTensor(TypedDict):
-    """The shape and the dtype of a tensor."""
-
-    shape: Sizes
-    dtype: str
-
-
-class InputHead(ShapeOfTensor, NamesOfInput):
-    """The input of a layer."""
-
-
-class ModelFile(TypedDict):
-    """A saved model: its file, and the framework and version that saved it."""
-
-    file: str
-    origin: str
-
-
-class AgreementDocument(TypedDict):
-    """How far the numbers are from what a live object's framework returned; null if nothing was compared."""
-
-    object: str
-    layer: str
-    agrees: bool | None
-    difference: float | None
-    lacks: dict[str, str]
-    axes: dict[str, str]
-
-
-class Conditions(TypedDict, total=False):
-    """The conditions of a result."""
-
-    conditions: dict[str, int | bool]
+HEAD: Document = {"schema": SCHEMA, "version": str}
+NAMES: Document = {"features?": list[str], "steps?": list[list[str]], "batch?": list[str]}
+INPUT_HEAD: Document = {"shape": Sizes, "dtype": str} | NAMES
+LAYERS: Document = {"expression": str | list[str], "layer": list[Config]}
+"""Described layers: of one layer, or of each layer of a stack."""
+CONDITIONS: Document = {"conditions?": dict[str, int | bool]}
+ASSUMED: Document = {"assumed?": dict[str, Any]}
+AGREEMENT: Document = {
+    "object": str,
+    "layer": str,
+    "agrees": bool | None,
+    "difference": float | None,
+    "lacks": dict[str, str],
+    "axes": dict[str, str],
+}
+ABOUT = CONDITIONS | ASSUMED | {"agreement?": AGREEMENT}
+OF_LAYERS = HEAD | {"engine": str, "seed": int | None, "input": INPUT_HEAD, "hold?": list[str]} | ABOUT
+"""What described layers computed."""
+OF_MODEL = (
+    HEAD
+    | {"engine": str, "model": {"file": str, "origin": str}}
+    | {"inputs": {str: {"shape": Sizes, "dtype": str}}, "masks": list[str]}
+    | ABOUT
+)
+"""What a saved model computed."""
+LAYERS_HEAD = OF_LAYERS | LAYERS
+MODEL_HEAD = OF_MODEL | {"layers": dict[str, Config]}
+LAYERS_LINE: Document = {
+    "schema": SCHEMA,
+    "line": int,
+    "engine": str,
+    "seed": int | None,
+    "expression": str | list[str],
+    "input?": NAMES,
+} | CONDITIONS
+MODEL_LINE: Document = {"schema": SCHEMA, "line": int, "engine": str, "model": {"file": str, "origin": str}}
+"""The first entries of a computed result, and of a line of a stream."""
+DIFFERENCES: Document = {"differences?": dict[str, float], "ulps?": dict[str, int]}
+"""What --check found."""
 
 
-class Assumption(TypedDict, total=False):
-    """What was assumed about a file without a graph."""
+def statistics_of_tensor() -> type:
+    """Return what --stats says of a tensor, from a file that is imported only for the JSON Schema."""
+    from rnncli.show.statistics import StatsDocument
 
-    assumed: JsonObject
-
-
-class About(Head, Conditions, Assumption):
-    """The first entries of the document of a computed result."""
-
-    engine: str
-    agreement: NotRequired[AgreementDocument]
+    return StatsDocument
 
 
-class LayersHead(About):
-    """The first entries of a result of described layers: of one layer, or of a stack."""
-
-    seed: int | None
-    expression: str | list[str]
-    layer: list[Config]
-    input: InputHead
-    hold: NotRequired[list[str]]
-
-
-class SavedHead(About):
-    """The first entries of a result of a saved model, whose layers and inputs have names."""
-
-    model: ModelFile
-    layers: dict[str, Config]
-    inputs: dict[str, ShapeOfTensor]
-    masks: list[str]
-
-
-ResultHead: TypeAlias = LayersHead | SavedHead
-
-
-class LayersLine(Conditions):
-    """The first entries of a line of a stream, computed by described layers."""
-
-    schema: Literal["rnncli/1"]
-    line: int
-    engine: str
-    seed: int | None
-    expression: str | list[str]
-    input: NotRequired[NamesOfInput]
-
-
-class SavedLine(TypedDict):
-    """The first entries of a line of a stream, computed by a saved model."""
-
-    schema: Literal["rnncli/1"]
-    line: int
-    engine: str
-    model: ModelFile
-
-
-class Differences(TypedDict, total=False):
-    """What --check found: the largest difference of each tensor, and in units in the last place."""
-
-    differences: dict[str, float]
-    ulps: dict[str, int]
+def results(body: Document) -> tuple[Document, ...]:
+    """Return the documents of a computed result, of described layers or of a model."""
+    return LAYERS_HEAD | body, MODEL_HEAD | body

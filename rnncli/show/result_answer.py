@@ -9,9 +9,8 @@ from typing import Any
 
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
-from rnncli.show import documents
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import Sizes
+from rnncli.show.documents import NestedNumbers, Sizes
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
 from rnncli.show.visible import visible
 from rnncli.show.wording import meaning
@@ -265,7 +264,7 @@ VALUES = Field(
         ),
     ),
     csv=False,
-    type=documents.Numbers,
+    type=NestedNumbers,
 )
 TENSORS = (*tensor_fields("en"), EQUALS, VALUES)
 """What JSON says of a tensor with its numbers."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import platform
 import re
 import sys
 from importlib import import_module, metadata
@@ -96,6 +98,23 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert app.main(["--version"]) == 0
     assert capsys.readouterr().out == f"rnncli {__version__}\n"
+    assert app.main(["--version", "no_command"]) == 0
+
+
+def test_version_as_json_says_what_computes(rnncli: Run) -> None:
+    from rnncli import __version__
+
+    for flags in (["--version", "-f", "json"], ["--format", "json", "--version"]):
+        said = json.loads(rnncli(*flags).stdout)
+        assert (said["version"], said["python"]) == (__version__, platform.python_version())
+        assert said["packages"]["numpy"] == metadata.version("numpy")
+        assert {row["name"] for row in said["engines"] if row["available"]} == {*engines.ENGINES}
+
+
+def test_a_format_before_a_command_is_of_the_version(rnncli: Run) -> None:
+    done = rnncli("-f", "json", "run")
+    assert done.returncode == 2
+    assert "A command's flags come after its name: rnncli run -f json." in done.stderr
 
 
 def test_a_negative_number_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,7 @@ def test_shapes_and_lists_need_no_numpy() -> None:
         "shape --input-shape batch,None,8",
         "shape --input-shape 2,10,8 -f csv",
         "engines",
+        "--version -f json",
         "samples",
         "samples sentence",
     )

@@ -13,6 +13,7 @@ from rnncli.compute.compare import TensorDifference, TolerancePair
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, head, spell
+from rnncli.show.documents import HEAD, results
 from rnncli.show.page import Line, Page, PagePart, Variants, View, line, marks
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.values import Array, format_shape
@@ -98,6 +99,7 @@ def _count(difference: TensorDifference, view: View) -> str:
     return view.say("{count} of {size} numbers", **counts)
 
 
+MISMATCH = {"index": list[int], "first": float, "second": float, "count": int, "size": int}
 FIELDS = (
     Field("name", heading="tensor", style="strong"),
     Field(
@@ -111,13 +113,25 @@ FIELDS = (
     ),
     Field("first", lambda row: row.sides[0]),
     Field("second", lambda row: row.sides[1]),
-    Field("shapes", _shapes, csv=False),
-    Field("absolute", _known("absolute"), "largest difference", _absolute),
+    Field("shapes", _shapes, csv=False, type=list[list[int] | None]),
+    Field("absolute", _known("absolute"), "largest difference", _absolute, type=float | None),
     Field(
-        "relative", _known("relative"), "relative", _known("relative", format_difference), none="-", lead=True
+        "relative",
+        _known("relative"),
+        "relative",
+        _known("relative", format_difference),
+        none="-",
+        lead=True,
+        type=float | None,
     ),
-    Field("ulps"),
-    Field("index", lambda row: None if row.indices is None else list(row.indices), "at", none="-"),
+    Field("ulps", type=int | None),
+    Field(
+        "index",
+        lambda row: None if row.indices is None else list(row.indices),
+        "at",
+        none="-",
+        type=list[int] | None,
+    ),
     Field(
         "timestep",
         lambda row: row.step,
@@ -125,10 +139,11 @@ FIELDS = (
         lambda row, _: None if row.step is None else f"t={row.step}",
         none="-",
         lead=True,
+        type=int | None,
     ),
-    Field("atol", csv=False),
-    Field("rtol", csv=False),
-    Field("mismatch", _mismatch, csv=False),
+    Field("atol", csv=False, type=float),
+    Field("rtol", csv=False, type=float),
+    Field("mismatch", _mismatch, csv=False, type=(MISMATCH, None)),
     Field("mismatches", lambda row: row.mismatch.number if row.mismatch else 0, show=_count, json=False),
     Field("size", json=False),
     Field(
@@ -140,6 +155,9 @@ FIELDS = (
     ),
 )
 """What the answer says about a difference."""
+BODY = {"agree": bool | None, "comparisons": [FIELDS], "refused": [RefusedEngine], "conclusion?": str}
+WEIGHTS = {"weights?": [FIELDS], "unmatched_weights?": list[list[str]]}
+DOCUMENTS = (*results(BODY), HEAD | {"engine": str, "models": list[str]} | WEIGHTS | BODY)
 _SIDES = {"first": "weight", "second": "compared with"}
 WEIGHT_FIELDS = tuple(field._replace(heading=_SIDES.get(field.name, field.heading)) for field in FIELDS)
 """What the table says about the weights of two models."""

@@ -24,6 +24,7 @@ from rnncli.options import first_given
 from rnncli.process.user_function import FunctionRuns, call_in_process, run_parts
 from rnncli.result import Result
 from rnncli.show.answer import Field, Listing, Records, Reply
+from rnncli.show.documents import LAYERS_HEAD
 from rnncli.show.page import Page, View, line
 from rnncli.show.result_answer import format_difference, notes_of
 from rnncli.values import Array, parse_number, sizes
@@ -61,18 +62,23 @@ def _of_first(name: str) -> Callable[[ComparedRun], Any]:
 
 
 FIELDS = (
-    Field("length", heading="length"),
-    Field("parts", lambda run: list(run.parts), "parts", lambda run, _: " + ".join(map(str, run.parts))),
-    Field("agrees", csv=False),
+    Field("length", heading="length", type=int),
+    Field("parts", lambda run: list(run.parts), "parts", lambda run, _: " + ".join(map(str, run.parts)),
+          type=list[int]),
+    Field("agrees", csv=False, type=bool),
     Field("verdict", lambda run: "same" if run.agrees else "differs", "verdict",
           lambda run, view: view.say("same" if run.agrees else "differs"),
           lambda run: "" if run.agrees else "alarm", json=False),
-    Field("first", csv=False),
+    Field("first", csv=False, type=({"tensor": str, "step": int | None, "index": list[int]}, None)),
     Field("tensor", _of_first("tensor"), "first difference", json=False, none="-"),
     Field("step", _of_first("step"), "step", json=False, none="-"),
     Field("index", _of_first("index"), "at", json=False, none="-"),
-    Field("difference", None, "largest difference", lambda run, _: format_difference(run.difference, None)),
+    Field("difference", None, "largest difference", lambda run, _: format_difference(run.difference, None),
+          type=float),
 )  # fmt: skip
+
+
+DOCUMENTS = (LAYERS_HEAD | {"function": str, "agree": bool, "runs": [FIELDS], "conclusion": str},)
 
 
 @dataclass(frozen=True, eq=False)

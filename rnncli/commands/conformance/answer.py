@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.judge import VERDICTS, Judgement
 from rnncli.commands.conformance.kit import describe
+from rnncli.commands.conformance.naming import NamedFault
 from rnncli.errors import Message, count
 from rnncli.show.answer import Answer, Records, head
+from rnncli.show.documents import HEAD
 from rnncli.show.page import Column, Page, PagePart, Paragraph, Table, View, cell, line, marks
-
-if TYPE_CHECKING:
-    from rnncli.commands.conformance.naming import NamedFault
 
 SEES = {
     "basic": Message("the order of gates, biases and axes: every weight is another number"),
@@ -49,6 +48,24 @@ MOST_NAMES, MOST_REASONS = 3, 6
 LONGEST = 100
 """The last characters of the reason of a refusal, which a page shows without --full."""
 STYLES = {"right": "", "wrong": "alarm", "crashed": "alarm", "timed out": "alarm"}
+
+
+CASE = {
+    "name": str,
+    "operator": str,
+    "attribute": str,
+    "inputs": list[str],
+    "outputs": list[str],
+    "type": str,
+    "tolerance": float,
+    "readings": list[str],
+}
+JUDGED = {"name": str, "attribute": str, "verdict": VERDICTS, "explanations": list[str], "reason": str}
+SUMS = {"implementation": str, "verdicts": dict[str, int]}
+DOCUMENTS = (
+    HEAD | {"cases": [CASE]},
+    HEAD | SUMS | {"cases": [JUDGED], "explanations": [NamedFault]},
+)
 
 
 class CasesAnswer(Answer):

@@ -12,14 +12,57 @@ from itertools import groupby
 from typing import Any
 
 from rnncli.compute.derivation import list_tensors
-from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation
+from rnncli.compute.derivation.explanation import (
+    Equation,
+    Explanation,
+    Factor,
+    Note,
+    NumberLocation,
+    OtherTerms,
+)
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, claim_lines
+from rnncli.show.documents import LAYERS_HEAD
 from rnncli.show.page import Column, Line, Page, Span, Table, TableCell, View, cell, line, marks, state_part
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import name_text, step_text, visible, width_of
 from rnncli.show.wording import NOT_COMPUTED, meaning, name_layer, new_state, say
+
+FACTOR = {"name": str, "value": float, "explained": str}
+EQUATION = {
+    "key": str,
+    "name": str,
+    "layer": int,
+    "direction": str,
+    "timestep": int | None,
+    "step": int | None,
+    "batch": int,
+    "unit": int,
+    "value": float,
+    "function": str,
+    "total": float,
+    "symbols": list[str],
+    "terms": [{"value": float, "factors": [FACTOR]}],
+    "reads?": [FACTOR],
+    "others": OtherTerms | None,
+    "remainder": float,
+    "rounding": float,
+    "masked": Note | None,
+    "held?": True,
+}
+EXPLANATION = {
+    "tensor": str,
+    "index": list[int],
+    "sequence?": str,
+    "value": float,
+    "meaning": str,
+    "without_hold?": float,
+    "equals": list[str],
+    "symbols?": dict[str, dict[str, str]],
+    "equations": [EQUATION],
+}
+DOCUMENTS = (LAYERS_HEAD | {"explanation": EXPLANATION},)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from rnncli.options import flag_name, write_words
 from rnncli.show import formats
 from rnncli.show.answer import Answer
 from rnncli.show.digits import format_exactly
+from rnncli.show.documents import NAMES, Config, NestedNumbers
 from rnncli.show.page import View
 from rnncli.specs.build import options_of
 from rnncli.values import Array
@@ -130,6 +131,23 @@ def _layer_words(now: Experiment) -> Iterator[str]:
     files = iter(cell_files(now.case.stack, now.start.ask.layer) or ())
     for layer in now.case.stack:
         yield from ("-l", specs.describe(name_by_file(layer, files)))
+
+
+DOCUMENTS = (
+    {
+        "layer?": str | Config | list[str | Config],
+        "inputs": NestedNumbers,
+        "mask?": list[list[bool]],
+        "initial_state?": list[NestedNumbers],
+        "weights?": dict[str, NestedNumbers],
+        "seed?": int,
+        "training?": bool,
+        "about?": dict[str, str],
+        "answers?": dict[str, str],
+        "words?": dict[str, list[float]],
+    }
+    | NAMES,
+)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from math import inf, isfinite, log10
 from typing import Any, NamedTuple
 
-from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
+from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients, Verdict
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Records
+from rnncli.show.documents import INPUT_HEAD, LAYERS, OF_LAYERS, OF_MODEL, NestedNumbers
 from rnncli.show.page import (
     Column,
     Line,
@@ -66,6 +67,22 @@ OWN_STEP = (
     "cell: only what it passes on to the next step; what it does through this step's output counts as hidden"
 )
 
+OF = {"tensor": str, "batch": int, "sequence?": str, "text": str, "entries": int}
+CURVE = {
+    "part": str,
+    "direction": str,
+    "norms": NestedNumbers,
+    "masked": list[bool],
+    "verdict": Verdict,
+    "through?": dict[str, float],
+}
+CURVES = {"weight?": str, "lines?": dict[str, float], "curves": [CURVE]}
+NAMED = {"name": str, "input": INPUT_HEAD, "of": OF}
+RULE = {"whole?": True, "rule": dict[str, float]}
+DOCUMENTS = (
+    OF_LAYERS | {"of": OF} | RULE | {"layers": [(LAYERS | CURVES, {"name": str} | CURVES)]},
+    OF_MODEL | RULE | {"layers": [NAMED | LAYERS | CURVES]},
+)
 NamedCurve = tuple[str, Curve]
 """A heading and its curve."""
 

@@ -14,6 +14,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Matrix, NamedTensor, Result
 from rnncli.show.answer import Answer, Records
+from rnncli.show.documents import LAYERS_HEAD
 from rnncli.show.page import (
     GAP,
     Column,
@@ -32,9 +33,11 @@ from rnncli.show.page import (
     select_ends,
     state_part,
 )
-from rnncli.show.result_answer import head_of, notes_of, records_of, tensor_listing, title
+from rnncli.show.result_answer import TENSORS, head_of, notes_of, records_of, tensor_listing, title
 from rnncli.values import Array
 
+COMBINATION = {"return_sequences": bool, "return_state": bool, "outputs": [TENSORS]}
+DOCUMENTS = (LAYERS_HEAD | {"matrix": [COMBINATION], "identities": list[list[str]]},)
 CHOICES = (False, True)
 COLUMNS = ("name", "shape", "equals")
 """What the grid shows of a tensor."""

@@ -17,6 +17,7 @@ from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers.layer import within
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Records, head
+from rnncli.show.documents import HEAD, NestedNumbers
 from rnncli.show.page import Page, PagePart, Paragraph, View, line
 from rnncli.show.result_answer import format_difference, note
 from rnncli.specs import describe, to_script
@@ -29,6 +30,18 @@ RESULTS = {
     "cell": "last_cell_state",
 }
 WEIGHT_FILES = (".npz", ".safetensors", ".json", ".h5")
+ARRAYS = {str: NestedNumbers}
+EXPLANATION = {
+    "differences": list[str],
+    "steps": list[str],
+    "remaining": float,
+    "expression": str,
+    "keras": str,
+    "definition?": str,
+    "predicts?": ARRAYS,
+}
+FOUND = {"found": bool, "numbers": {"count": int, "different": int}, "doubts": list[str]}
+DOCUMENTS = (HEAD | FOUND | {"explanations": [EXPLANATION]}, HEAD | {"weights": ARRAYS})
 MOST_PREDICTED = 8
 """The number of predicted numbers that are shown."""
 

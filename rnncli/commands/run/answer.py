@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
-from rnncli.show.documents import (
-    Differences,
-    JsonObject,
-    LayersLine,
-    ResultHead,
-    Rows,
-    SavedLine,
-    StatsOfTensor,
-)
+from rnncli.show.documents import DIFFERENCES, LAYERS_LINE, MODEL_LINE, results, statistics_of_tensor
 from rnncli.show.page import Page, PagePart, Paragraph, TableCell, View, line, marks
 from rnncli.show.result_answer import (
     TENSORS,
@@ -42,6 +34,9 @@ if TYPE_CHECKING:
     from rnncli.show.statistics import Stats
 
 
+OUTPUTS = {"outputs": [(*TENSORS, Field("stats", json=lambda _: False, type=statistics_of_tensor))]}
+BODY = OUTPUTS | {"calls?": [OUTPUTS]} | DIFFERENCES
+DOCUMENTS = (*results(BODY), LAYERS_LINE | BODY, MODEL_LINE | BODY)
 COLUMNS = ("name/brief", "shape", "values/equals/difference")
 """What the table shows of a tensor."""
 SKIPPED = {
@@ -63,23 +58,6 @@ SKIPPED = {
 """What the mark says, below the table."""
 
 
-STATS = Field("stats", json=lambda _: False, type=StatsOfTensor)
-"""The statistics of a tensor, with --stats."""
-RunHead: TypeAlias = ResultHead | LayersLine | SavedLine
-
-
-class CallDocument(TypedDict):
-    """What one of several calls returned."""
-
-    outputs: Annotated[Rows, (*TENSORS, STATS)]
-
-
-class RunDocument(CallDocument, Differences):
-    """What the last call returned; with --all-calls, `calls` has every call."""
-
-    calls: NotRequired[list[CallDocument]]
-
-
 @dataclass(frozen=True, eq=False)
 class RunAnswer(ResultAnswer):
     """Every returned tensor with its name, shape, meaning and numbers.
@@ -92,7 +70,7 @@ class RunAnswer(ResultAnswer):
     stats: Mapping[Label, Stats] = field(default_factory=dict)
     line: int | None = None
 
-    def document(self, view: View) -> Annotated[JsonObject, RunHead, RunDocument]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the documented object, short in a stream; `differences` only if requested.
 
         `outputs` belong to the last call; if all calls are requested, `calls` has the outputs of each.
@@ -128,7 +106,7 @@ class RunAnswer(ResultAnswer):
                 return f"{tensor.name}{list(place)}"
         return None
 
-    def _objects(self, tensors: Sequence[NamedTensor], view: View) -> Rows:
+    def _objects(self, tensors: Sequence[NamedTensor], view: View) -> list[dict[str, Any]]:
         if not self.stats:
             return tensor_listing(tensors, view).objects()
         from rnncli.show import statistics
@@ -136,7 +114,7 @@ class RunAnswer(ResultAnswer):
         def stats(tensor: NamedTensor) -> dict[str, Any]:
             return statistics.document(self.stats[tensor.label], tensor.axes)
 
-        field = STATS._replace(get=stats, json=lambda tensor: tensor.label in self.stats)
+        field = Field("stats", stats, json=lambda tensor: tensor.label in self.stats)
         return tensor_listing(tensors, view, field).objects()
 
     def _tables(self, view: View) -> tuple[PagePart, ...]:
@@ -204,7 +182,7 @@ class ChunkedRunAnswer(Answer):
     def __init__(self, chunked: ChunkedResult) -> None:
         self.chunked = chunked
 
-    def document(self, view: View) -> Annotated[JsonObject, RunHead, RunDocument]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; entries known only after the last chunk follow the values."""
         agreed = self.chunked.summary
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Annotated, Any, NamedTuple, NotRequired
+from typing import Any, NamedTuple
 
 from rnncli.commands.shape.formulas import cells_of, formula
 from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import Config, Head, JsonObject, Rows, ShapeOfTensor, Sizes
+from rnncli.show.documents import HEAD, LAYERS, Sizes
 from rnncli.show.page import Line, Page, Span, View
 from rnncli.show.result_answer import EQUALS, input_text, note, tensor_fields, title
 from rnncli.show.wording import name_layer
@@ -61,20 +61,12 @@ WEIGHTS = (
     Field("parameters", heading="parameters", none="unknown", type=int | None),
 )
 """What the answer says of a weight."""
-OUTPUTS = (*tensor_fields("en"), EQUALS)
-"""What JSON says of a tensor without its numbers."""
-
-
-class ShapeDocument(Head):
-    """The weights and the tensors of described layers."""
-
-    expression: str | list[str]
-    layer: list[Config]
-    input: ShapeOfTensor
-    weights: Annotated[Rows, WEIGHTS]
-    parameters: int | None
-    state_size: NotRequired[int]
-    outputs: Annotated[Rows, OUTPUTS]
+DOCUMENTS = (
+    HEAD
+    | LAYERS
+    | {"input": {"shape": Sizes, "dtype": str}, "weights": [WEIGHTS], "parameters": int | None}
+    | {"state_size?": int, "outputs": [(*tensor_fields("en"), EQUALS)]},
+)
 
 
 def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
@@ -106,7 +98,7 @@ class ShapeAnswer(Answer):
     explain: bool = False
     command = "shape"
 
-    def document(self, view: View) -> Annotated[JsonObject, ShapeDocument]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
         report = self.report
         weights = Listing(WEIGHTS, [weight for layer in report.layers for weight in self._weights(layer)])

@@ -7,23 +7,27 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Annotated, NotRequired, TypedDict
+from typing import Any
 
 from rnncli.commands.shape.formulas import formula
 from rnncli.errors import Message
 from rnncli.models.summary import LayerRow, ModuleRow, Summary, TensorRow, WeightRow
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import Head, JsonObject, Rows, Sizes
+from rnncli.show.documents import HEAD, Config, Sizes
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
 from rnncli.values import format_shape
 
 CONSTANT = "Constant"
 """The operator of the nodes that a table leaves out without --full."""
-TENSORS = (Field("name"), Field("shape", type=Sizes | None), Field("dtype", json=lambda row: bool(row.dtype)))
+TENSORS = (
+    Field("name"),
+    Field("shape", type=Sizes | None),
+    Field("dtype", json=lambda row: bool(row.dtype)),
+)
 """What JSON says of a tensor."""
 
 
-def _tensors(rows: Iterable[TensorRow]) -> Rows:
+def _tensors(rows: Iterable[TensorRow]) -> list[dict[str, Any]]:
     return Listing(TENSORS, rows).objects()
 
 
@@ -76,7 +80,6 @@ def _gates(layer: LayerRow, _: View) -> str:
     return ", ".join(layer.gates)
 
 
-TENSOR_ROWS = Annotated[Rows, TENSORS]
 LAYERS = (
     Field("name", heading="layer", style="strong"),
     Field("class_name", heading="class"),
@@ -88,7 +91,7 @@ LAYERS = (
         lead=True,
         type=list[str] | None,
     ),
-    Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes, type=TENSOR_ROWS),
+    Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes, type=[TENSORS]),
     Field(
         "mask",
         lambda row: row.mask or None,
@@ -100,13 +103,8 @@ LAYERS = (
     Field("calls", heading="calls", show=_calls, json=lambda row: row.calls is not None, type=int),
     Field("parameters", heading="parameters", show=_parameters, type=int),
     Field("trainable_parameters", lambda row: row.trainable, type=int),
-    Field("attributes", show=_attributes, json=lambda row: row.attributes is not None, type=JsonObject),
-    Field(
-        "input_tensors",
-        lambda row: _tensors(row.taken),
-        json=lambda row: bool(row.taken),
-        type=TENSOR_ROWS,
-    ),
+    Field("attributes", show=_attributes, json=lambda row: row.attributes is not None, type=Config),
+    Field("input_tensors", lambda row: _tensors(row.taken), json=lambda row: bool(row.taken), type=[TENSORS]),
     Field("recurrent", type=bool),
     Field(
         "states",
@@ -114,7 +112,7 @@ LAYERS = (
         "states",
         _states,
         json=attrgetter("recurrent"),
-        type=TENSOR_ROWS,
+        type=[TENSORS],
     ),
     Field(
         "gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent"), type=list[str]
@@ -134,43 +132,26 @@ RECORDS = (
 """What CSV says of a layer."""
 MODULES = (
     Field("name", heading="module", style="strong"),
-    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", _returns, type=TENSOR_ROWS),
+    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", _returns, type=[TENSORS]),
 )
 """What the answer says of a recurrent module of PyTorch."""
+WEIGHTS = (Field("name"), Field("shape", type=Sizes), Field("parameters", type=int))
+FORMULA = Field("formula", json=lambda _: False)
+OF_LAYER = Field("weights", type=[(*WEIGHTS, FORMULA)])
+"""What JSON says of the weights of a layer; of their formulas only with --explain."""
+DOCUMENTS = (
+    HEAD
+    | {"model": {"file": str | None, "name": str | None, "origin": str}, "inputs": [TENSORS]}
+    | {"layers": [(*LAYERS, OF_LAYER)], "outputs": ([TENSORS], None)}
+    | {"parameters": int, "trainable_parameters": int, "recurrent_parameters": int}
+    | {"modules?": [MODULES], "optimizer_parameters?": int},
+)
 FORMS = (
     ("name", "class_name/attributes", "inputs", "outputs", "mask", "calls", "parameters"),
     ("name", "class_name/attributes/inputs", "outputs", "mask", "calls", "parameters"),
     ("name/class_name/attributes/inputs", "outputs/mask", "calls", "parameters"),
 )
 """The columns of the table of layers, for ever narrower pages."""
-
-
-WEIGHTS = (Field("name"), Field("shape", type=Sizes), Field("parameters", type=int))
-FORMULA = Field("formula", json=lambda _: False)
-OF_LAYER = Field("weights", type=Annotated[Rows, (*WEIGHTS, FORMULA)])
-"""What JSON says of the weights of a layer; of their formulas only with --explain."""
-
-
-class NamedModel(TypedDict):
-    """A model: its file, its name, and the framework and version that saved it."""
-
-    file: str | None
-    name: str | None
-    origin: str
-
-
-class SummaryDocument(Head):
-    """Every layer of a model, without its numbers."""
-
-    model: NamedModel
-    inputs: TENSOR_ROWS
-    layers: Annotated[Rows, (*LAYERS, OF_LAYER)]
-    outputs: TENSOR_ROWS | None
-    parameters: int
-    trainable_parameters: int
-    recurrent_parameters: int
-    modules: NotRequired[Annotated[Rows, MODULES]]
-    optimizer_parameters: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -181,11 +162,11 @@ class SummaryAnswer(Answer):
     explain: bool = False
     command = "shape"
 
-    def document(self, view: View) -> Annotated[JsonObject, SummaryDocument]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the layers with all that is known of them; an unknown shape or axis is null."""
         summary = self.summary
 
-        def weights(layer: LayerRow) -> Rows:
+        def weights(layer: LayerRow) -> list[dict[str, Any]]:
             formula = FORMULA._replace(get=lambda row: str(_formula(layer, row)), json=self.explain)
             return Listing((*WEIGHTS, formula), layer.weights).objects()
 

@@ -12,13 +12,47 @@ from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.lesson import Step, Texts, say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
+from rnncli.show.documents import HEAD
 from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
-from rnncli.show.result_answer import records_of, tensor_listing
+from rnncli.show.result_answer import TENSORS, records_of, tensor_listing
 from rnncli.show.wording import typed
 from rnncli.values import Array
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""
+
+
+STEPS = (
+    Field(
+        "number",
+        heading="step",
+        show=lambda step, _: "" if step.number is None else str(step.number),
+        type=int | None,
+    ),
+    Field("short", heading="10 min", show=lambda step, _: "*" if step.short else "", csv=False, type=bool),
+    Field("topic", lambda step: step.topics[0], heading="topic", style="strong"),
+    Field(
+        "title",
+        lambda step: step.en["title"],
+        heading="what it is",
+        show=lambda step, view: (step.ko if view.lang == "ko" else step.en)["title"],
+    ),
+    Field("topics", lambda step: list(step.topics), csv=False, type=list[str]),
+)
+"""What the list says of a step."""
+STEP = {
+    "number": int | None,
+    "title": str,
+    "asks": str,
+    "topics": list[str],
+    "short": bool,
+    "keras": str,
+    "commands": [{"line": str, "outputs": [TENSORS]}],
+    "notice": str,
+    "question": str,
+    "answer?": str,
+}
+DOCUMENTS = (HEAD | {"steps": [STEP]}, HEAD | {"steps": [STEPS]})
 
 
 @dataclass(frozen=True)
@@ -67,19 +101,7 @@ class TourAnswer(Answer):
 
 def list_steps() -> ListAnswer:
     """Return the list of the steps, with their topics."""
-    fields = (
-        Field("number", heading="step", show=lambda step, _: "" if step.number is None else str(step.number)),
-        Field("short", heading="10 min", show=lambda step, _: "*" if step.short else "", csv=False),
-        Field("topic", lambda step: step.topics[0], heading="topic", style="strong"),
-        Field(
-            "title",
-            lambda step: step.en["title"],
-            heading="what it is",
-            show=lambda step, view: (step.ko if view.lang == "ko" else step.en)["title"],
-        ),
-        Field("topics", lambda step: list(step.topics), csv=False),
-    )
-    return ListAnswer("steps", fields, lesson.steps(), ("number", "short", "topic", "title"))
+    return ListAnswer("steps", STEPS, lesson.steps(), ("number", "short", "topic", "title"))
 
 
 def _document(step: Step, view: View, shown: str) -> dict[str, Any]:

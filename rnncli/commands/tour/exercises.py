@@ -22,6 +22,7 @@ from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, RnncliError, UsageError
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
+from rnncli.show.documents import HEAD
 from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, line, marks, text_of
 from rnncli.show.result_answer import format_difference
 from rnncli.values import format_shape, sizes
@@ -235,6 +236,16 @@ MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
 
 def _expression(result: Result) -> str:
     return specs.describe(result.specs[-1])
+
+
+POSED = {
+    "exercise": int,
+    "seed": int,
+    "title": str,
+    "task": str,
+    "tables": [{"columns": list[str], "rows": list[list[str]]}],
+}
+DOCUMENTS = (HEAD | POSED, HEAD | POSED | {"answer": str, "right": True, "why": str})
 
 
 @dataclass(frozen=True)

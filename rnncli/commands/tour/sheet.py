@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnncli.commands.tour import lesson
-from rnncli.commands.tour.exercises import ExerciseAnswer, draw_task
+from rnncli.commands.tour.exercises import POSED, ExerciseAnswer, draw_task
 from rnncli.commands.tour.lesson import say
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
+from rnncli.show.documents import HEAD
 from rnncli.show.page import Code, Heading, Line, Page, PagePart, Span, View, line, marks
 
 BLANK = "." * 30
@@ -64,6 +65,17 @@ def _show_text(key: str) -> Callable[[ExerciseAnswer, View], str]:
     return lambda posed, view: lesson.fill(posed.exercise, view.lang, posed.task(view).facts)[key]
 
 
+KEY = (
+    Field("exercise", lambda posed: posed.exercise.number, heading="exercise", type=int),
+    Field("seed", type=int),
+    Field("answer", lambda posed: posed.task(View()).key, "answer", _show_key, style="strong"),
+    Field("title", lambda posed: _show_text("title")(posed, View()), "what it is", _show_text("title")),
+    Field("working", lambda posed: _show_text("working")(posed, View())),
+)
+"""What the key says of an exercise."""
+DOCUMENTS = (HEAD | {"seed": int, "exercises": [POSED]}, HEAD | {"key": [KEY]})
+
+
 class KeyAnswer(ListAnswer):
     """The right answer to each exercise, and how it is found."""
 
@@ -71,15 +83,7 @@ class KeyAnswer(ListAnswer):
 
     def __init__(self, exercises: Sequence[ExerciseAnswer]) -> None:
         self.exercises = exercises
-        title, working = _show_text("title"), _show_text("working")
-        fields = (
-            Field("exercise", lambda posed: posed.exercise.number, heading="exercise"),
-            Field("seed"),
-            Field("answer", lambda posed: posed.task(View()).key, "answer", _show_key, style="strong"),
-            Field("title", lambda posed: title(posed, View()), "what it is", title),
-            Field("working", lambda posed: working(posed, View())),
-        )
-        super().__init__("key", fields, exercises, ("exercise", "answer", "title"))
+        super().__init__("key", KEY, exercises, ("exercise", "answer", "title"))
 
     def page(self, view: View) -> Page:
         """Return the table, below the seed of its sheet; below it, how each answer is found."""

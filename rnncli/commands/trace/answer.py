@@ -5,63 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any
 
 from rnncli.commands.trace.units import dead_units, saturated_units
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
 from rnncli.show.answer import Records, head
-from rnncli.show.documents import Differences, Head, JsonObject, Numbers, ResultHead, StatsOfTensor
+from rnncli.show.documents import DIFFERENCES, HEAD, NestedNumbers, results
 from rnncli.show.page import Page, View
 from rnncli.show.result_answer import ResultAnswer, differences_document, head_of
 from rnncli.show.statistics import Stats
 from rnncli.values import STATUSES, Array
 
-
-class StepDocument(TypedDict):
-    """What a layer computed in one time step.
-
-    gates: by name, `preactivation` and `activation`, of a held gate also `held`.
-    state: after the step, by part.  batch, units: the indices in the arrays, if these are not complete.
-    """
-
-    layer: int | str
-    direction: Literal["forward", "backward"]
-    timestep: int
-    batch: NotRequired[list[int | str]]
-    units: NotRequired[list[int]]
-    status: list[Literal["computed", "held", "zeroed"]]
-    gates: dict[str, dict[str, Numbers]]
-    state: dict[str, Numbers]
-    output: Numbers
-
-
-class UnitStats(TypedDict, total=False):
-    """What --stats says of gates and units.
-
-    saturated_units: by gate, the share of steps of each unit.
-    """
-
-    stats: dict[str, StatsOfTensor]
-    saturated_units: dict[str, list[float | None]]
-    dead_units: list[int | str]
-
-
-class TraceDocument(Differences, UnitStats):
-    """Every step, in the order of the rows that run returns."""
-
-    trace: list[StepDocument]
-
-
-class StepLine(Head, StepDocument):
-    """A step, as a line of NDJSON."""
-
-
-class StatsLine(Head, UnitStats):
-    """What --stats says, as the last line of NDJSON."""
-
-
-TraceLine: TypeAlias = Annotated[JsonObject, StepLine | StatsLine]
+STEP = {
+    "layer": int | str,
+    "direction": ("forward", "backward"),
+    "timestep": int,
+    "batch?": list[int | str],
+    "units?": list[int],
+    "status": [STATUSES],
+    "gates": {str: {"held?": list[bool], str: NestedNumbers}},
+    "state": dict[str, NestedNumbers],
+    "output": NestedNumbers,
+}
+UNITS = {"saturated_units": dict[str, list[float | None]], "dead_units": list[int | str]}
+STATISTICS = {"stats": {str: statistics.StatsDocument}} | UNITS
+BODY = {"trace": [STEP]} | DIFFERENCES
+DOCUMENTS = (*results(BODY), *results(BODY | STATISTICS), HEAD | STEP, HEAD | STATISTICS)
 
 
 @dataclass(frozen=True)
@@ -89,13 +59,13 @@ class TraceAnswer(ResultAnswer):
             for loop in self.loops
         }
 
-    def document(self, view: View) -> Annotated[JsonObject, ResultHead, TraceDocument]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; `differences`, `stats` and the like only if requested."""
         document = {**head_of(self.result), "trace": list(self._steps())}
         document |= differences_document(self.result)
         return {**document, **self._stats()}
 
-    def lines(self, view: View) -> Iterator[TraceLine]:
+    def lines(self, view: View) -> Iterator[dict[str, Any]]:
         """Yield one step per line, and the stats on another."""
         for step in self._steps():
             yield {**head(), **step}
@@ -149,10 +119,10 @@ class TraceAnswer(ResultAnswer):
                 return f"{loop.label(part).dotted} at {at}"
         return None
 
-    def _steps(self) -> Iterator[JsonObject]:
+    def _steps(self) -> Iterator[dict[str, Any]]:
         return (step for loop in self.rows for step in _steps(loop))
 
-    def _stats(self) -> JsonObject:
+    def _stats(self) -> dict[str, Any]:
         if not self.stats:
             return {}
         axes = ["batch", "timestep", "unit"]
@@ -172,7 +142,7 @@ def _list_parts(loop: LoopTrace) -> Iterator[tuple[Label, tuple[str, ...], Array
         yield gate._replace(kind="held"), ("timesteps", "units"), entries.astype("int8")
 
 
-def _steps(loop: LoopTrace) -> Iterator[JsonObject]:
+def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
     """Yield the steps; `batch` and `units` give the indices in the arrays if these are not complete."""
     kept = {"batch": loop.batch, "units": loop.units}
     left: dict[str, list[Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli.addresses import parse_head
 from rnncli.commands.trace.answer import TraceAnswer
@@ -15,7 +15,7 @@ from rnncli.errors import UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.result import Label, LoopTrace, NamedTensor, Result
 from rnncli.show.answer import Field, Listing, Records
-from rnncli.show.documents import Differences, JsonObject, ResultHead, Rows
+from rnncli.show.documents import DIFFERENCES, results
 from rnncli.show.page import Page, PagePart, View, line
 from rnncli.show.result_answer import (
     TENSORS,
@@ -51,11 +51,7 @@ class HeadRow(NamedTuple):
     lines: Mapping[str, float]
 
 
-class HeadsDocument(Differences):
-    """Every line and state of a cell whose axes have names, and a row for each step and head."""
-
-    trace: Annotated[Rows, TENSORS]
-    heads: list[HeadRow]
+DOCUMENTS = results({"trace": [TENSORS], "heads": [HeadRow]} | DIFFERENCES)
 
 
 @dataclass(frozen=True)
@@ -66,13 +62,13 @@ class HeadsAnswer(TraceAnswer):
     heads: tuple[HeadRow, ...] = ()
     shows_numbers: bool = False
 
-    def document(self, view: View) -> Annotated[JsonObject, ResultHead, HeadsDocument]:
+    def document(self, view: View) -> dict[str, Any]:
         """Return every part with its axes, and the rows of heads; `differences` only if requested."""
         document = {**head_of(self.result), "trace": tensor_listing(self.parts, view).objects()}
         document |= {"heads": [row._asdict() for row in self.heads]}
         return {**document, **differences_document(self.result)}
 
-    def lines(self, view: View) -> Iterator[JsonObject]:
+    def lines(self, view: View) -> Iterator[dict[str, Any]]:
         """Yield the whole document."""
         yield self.document(view)
 

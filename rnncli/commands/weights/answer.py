@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.commands.weights.contents import CellSummary, Contents, Figures, GateSummary, LayerSummary
 from rnncli.errors import Message, count, join
 from rnncli.models.graph import name_loops
+from rnncli.show import documents
 from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
+from rnncli.show.documents import ASSUMED, HEAD, Config, Sizes
 from rnncli.show.page import (
     Line,
     Page,
@@ -222,39 +224,68 @@ def _class(layer: LayerSummary, _: View) -> str:
     return ", ".join([layer.class_name, *extra])
 
 
+PART = {
+    "shape": list[int],
+    "norm": float | None,
+    "min": float | None,
+    "max": float | None,
+    "mean": float | None,
+    "std": float | None,
+    "nan": int,
+    "infinite": int,
+    "histogram": list[int],
+    "spectral_radius?": float | None,
+}
+CELL = {
+    "name": str,
+    "direction": str,
+    "units": int,
+    "features": int | None,
+    "fans": {str: {"fan_in": int, "fan_out": int}},
+    "gates": [{"gate": str, str: PART}],
+}
 LAYERS = (
     Field("name", heading="layer", style="strong"),
     Field("class_name", None, "class", _class),
-    Field("config", lambda layer: dict(layer.config)),
+    Field("config", lambda layer: dict(layer.config), type=Config),
     Field(
         "units",
         lambda layer: [cell.units for cell in layer.cells],
         "units",
         lambda layer, _: " + ".join(str(cell.units) for cell in layer.cells),
+        type=list[int],
     ),
-    Field("features", _features, "in", lambda layer, _: str(_features(layer) or "")),
+    Field("features", _features, "in", lambda layer, _: str(_features(layer) or ""), type=int | None),
     Field("direction", _direction),
-    Field("return", lambda layer: layer.return_text or None, "return", _describe_returns),
-    Field("parameters", heading="parameters"),
-    Field("refused", lambda layer: layer.note or None),
+    Field("return", lambda layer: layer.return_text or None, "return", _describe_returns, type=str | None),
+    Field("parameters", heading="parameters", type=int),
+    Field("refused", lambda layer: layer.note or None, type=str | None),
     Field(
         "weights",
         lambda layer: [{"name": name, "shape": list(array.shape)} for name, array in layer.weights.items()],
+        type=[{"name": str, "shape": Sizes}],
     ),
-    Field("cells", lambda layer: list(map(_cell_document, layer.cells))),
+    Field("cells", lambda layer: list(map(_cell_document, layer.cells)), type=[CELL]),
 )
 """What is said of a layer."""
 COLUMNS = ("name", "class_name", "features", "units", "return", "parameters")
 """The columns of the table; without a graph it is not known what a layer returns."""
 
-LOOPS = (Field("name"), Field("operator"), Field("state", lambda loop: list(loop.sizes)))
+LOOPS = (Field("name"), Field("operator"), Field("state", lambda loop: list(loop.sizes), type=list[int]))
 """What is said of a loop that carries a state: the sizes of its states."""
 OTHERS = (
     Field("name", lambda item: item[0], "other tensors"),
-    Field("shape", lambda item: item[1], "shape"),
-    Field("parameters", lambda item: prod(item[1]), "parameters"),
+    Field("shape", lambda item: item[1], "shape", type=Sizes),
+    Field("parameters", lambda item: prod(item[1]), "parameters", type=int),
 )
 """What is said of a tensor that belongs to no recurrent layer."""
+BODY = HEAD | ASSUMED | {"parameters": int, "layers": [LAYERS], "loops?": [LOOPS], "others": [OTHERS]}
+DOCUMENTS = (
+    BODY | {"file": str, "origin": str | None, "notes": list[str]},
+    BODY
+    | documents.LAYERS
+    | {"seed": int | None, "input": {"shape": Sizes, "dtype": str}, "notes": list[str]},
+)
 
 
 def _rows(summary: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:

@@ -19,6 +19,7 @@ from rnncli.layers.layer import within
 from rnncli.models.graph import name_loops
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Field, Listing, Records, Reply, head
+from rnncli.show.documents import HEAD, NestedNumbers
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import Page, View, line
 from rnncli.show.result_answer import note
@@ -170,6 +171,7 @@ FIELDS = (
     Field("parameters", lambda item: item[1].size, heading="parameters", csv=False),
 )
 """What a table says of an array; JSON has its numbers."""
+DOCUMENTS = (HEAD | {"layout": str, "dtypes": dict[str, str], "weights": {str: NestedNumbers}},)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 from rnncli import specs
 from rnncli.commands.why.diagnosis import Diagnosis, Fix
+from rnncli.commands.why.message import Frame
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 from rnncli.show.answer import Answer, Records, head
+from rnncli.show.documents import HEAD, Sizes
 from rnncli.show.page import (
     Column,
     Line,
@@ -47,6 +49,22 @@ STAND_INS: dict[str, int] = {"batch": 2, "timesteps": 4, "features": 5, "units":
 """Sizes of a run if the message does not give them."""
 
 SEED = 0
+NAMED = {"name": str, "shape": Sizes}
+SHAPE = {"shape": Sizes}
+CANDIDATE = {
+    "situation": str,
+    "snippet": str,
+    "expression": str | list[str] | None,
+    "input": (SHAPE, None),
+    "mask": (SHAPE, None),
+    "initial_state": ([SHAPE], None),
+    "run": (SHAPE, None),
+    "weights": [NAMED],
+    "outputs": [NAMED | {"axes": list[str]}],
+    "command": str | None,
+}
+TEXTS = {"explanation": str, "hint": str}
+DOCUMENTS = (HEAD | {"cause": str, "call": Frame | None} | TEXTS | {"candidates": [CANDIDATE]},)
 
 
 class Outcome(NamedTuple):

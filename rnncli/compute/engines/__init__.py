@@ -12,8 +12,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -112,18 +114,24 @@ def get(name: str) -> ModuleType:
     return import_module(ENGINES[name])
 
 
-def available() -> list[EngineInfo]:
-    """Return all engines, with the installed versions of their packages; does not import the packages."""
+def installed() -> dict[str, str]:
+    """Return the versions of the engines' packages that are installed; does not import the packages."""
     from importlib import metadata
 
-    infos = []
+    versions = {}
+    for package in chain.from_iterable(get(name).PACKAGES for name in ENGINES):
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def available() -> list[EngineInfo]:
+    """Return all engines, with the installed versions of their packages."""
+    infos, known = [], installed()
     for name in ENGINES:
-        engine, versions, missing = get(name), [], []
-        for package in engine.PACKAGES:
-            try:
-                versions.append(f"{package} {metadata.version(package)}")
-            except metadata.PackageNotFoundError:
-                missing.append(package)
+        engine = get(name)
+        versions = [f"{package} {known[package]}" for package in engine.PACKAGES if package in known]
+        missing = [package for package in engine.PACKAGES if package not in known]
         needs = "needs {missing}: pip install {packages}"
         note = Message(needs, missing=", ".join(missing), packages=" ".join(missing))
         infos.append(EngineInfo(name, not missing, ", ".join(versions), note if missing else engine.NOTE))
