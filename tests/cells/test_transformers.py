@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import ROOT
+from test_copying_lines import CELLS, copying_lines
 
 import rnncli
 from rnncli import handbook
@@ -25,7 +25,6 @@ from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
 from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet
 from transformers.models.xlstm.modeling_xlstm import xLSTMLayer
 
-CELLS = ROOT / "samples" / "cells"
 UNITS, TIMESTEPS, BATCH = 12, 40, 3
 LAYERS = {
     "qwen3_next": (
@@ -62,12 +61,6 @@ def made(layer_class: Any, config: Any) -> Any:
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return layer.eval().requires_grad_(False)
-
-
-def copying_lines(name: str) -> str:
-    """Return the Python in the comment at the top of a sample."""
-    comment = (CELLS / f"{name}.toml").read_text(encoding="utf-8").split("\nname = ")[0]
-    return "\n".join(line[4:] for line in comment.splitlines() if line.startswith("#   "))
 
 
 def copied(name: str, layer: Any, cache: Any) -> dict[str, Any]:
@@ -147,7 +140,7 @@ def test_mlstm(timesteps: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_the_script_of_the_page(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It copies as the sample's comment says, and what it asserts holds."""
+    """What it asserts holds."""
     page = handbook.read("cells", lang)
     script = next(
         code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "MambaMixer" in code
