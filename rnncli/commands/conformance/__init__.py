@@ -20,7 +20,7 @@ rnncli conformance --implementation onnxruntime
 rnncli conformance --run './my_runtime {model} {inputs} {outputs}'
 rnncli conformance --implementation openvino --like model.onnx
 rnncli conformance --output kit/
-rnncli conformance --cell '@cell.toml(16)' --run 'python kernel.py {kit} {results}'
+rnncli conformance --cell '@cell.toml(16)' --run './kernel {kit} {results}'
 """
 OWN_FILES = OWN_FOLDER = True
 
