@@ -98,3 +98,23 @@ def test_a_wide_cell_moves_sideways_on_a_phone_and_the_page_does_not(name: str, 
     assert chosen(page).startswith("memory[0,0,0,")
     value = page.page.locator(".value b").bounding_box()
     assert value["y"] + value["height"] <= 844
+
+
+@pytest.mark.slow
+def test_an_ordinary_layer_above_one_with_matrices(opens: Any, rnncli: Run) -> None:
+    """Maps without matrices; the lower layer has its own."""
+    gla = f"@'{ROOT}/samples/cells/gla.toml'(8, return_sequences=True)"
+    page = opens("-l", gla, "-l", "LSTM(4)", "--seed", "3")
+    check_command(rnncli, page)
+    assert page.page.locator(".matrix").count() == 0
+    assert "false" not in page.page.locator(".maps").inner_text()
+    page.page.get_by_role("combobox", name="layer").select_option(index=0)
+    assert page.page.locator(".matrix").count() == 1
+
+
+@pytest.mark.slow
+def test_both_halves_have_maps_of_their_matrices(opens: Any) -> None:
+    page = opens("-l", f"Bidirectional({words('mlstm')[1]})", *RETURNS)
+    captions = page.page.locator(".matrix figcaption b")
+    assert captions.all_inner_texts() == ["forward/memory", "backward/memory"]
+    assert page.page.get_by_label("map of").locator("option:checked").inner_text() == "forward/hidden"

@@ -63,8 +63,10 @@ export class Maps {
     const { say, model, layer } = page;
     const [, steps] = model.root(layer).x.shape;
     this.steps = steps;
-    const state = this.sources.findLastIndex(({ kind }) => kind === "hidden");
-    this.source = this.sources.find(({ key }) => key === page.mapOf) ?? this.sources[state];
+    const way = layer.flags.bidirectional ? `${page.half}/` : "";
+    const state = way + layer.halves[page.half].cell.states[0];
+    const find = (wanted) => this.sources.find(({ key }) => key === wanted);
+    this.source = find(page.mapOf) ?? find(state);
     const options = this.sources.map((source) => [source, source.name]);
     const pick = choose(say("map of"), options, this.source, "map", (source) => {
       page.mapOf = source.key;
@@ -121,11 +123,10 @@ export class Maps {
       make("div.map", this.lines, make("i.cursor")),
       make("span"),
       this.lineKey,
-      this.matrices.length > 0 &&
-        make(
-          "div.matrices",
-          this.matrices.map(({ element }) => element),
-        ),
+      make(
+        "div.matrices",
+        this.matrices.map(({ element }) => element),
+      ),
     );
   }
 
