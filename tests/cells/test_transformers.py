@@ -118,6 +118,23 @@ def test_a_step_after_a_sequence(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", LAYERS)
+def test_left_padding(name: str) -> None:
+    """An attention mask whose zeros come first is a mask: it leaves the states at zero."""
+    layer_class, config, sizes = LAYERS[name]
+    layer, cache = made(layer_class, config), transformers.DynamicCache(config=config)
+    x = torch.randn(BATCH, TIMESTEPS, UNITS)
+    mask = np.arange(TIMESTEPS) >= np.array([[0], [3], [TIMESTEPS - 2]])
+    theirs = layer(x, cache=cache, attention_mask=torch.tensor(mask)).numpy()
+    names = copied(name, layer, cache.layers[0])
+    found = ours(name, x.numpy(), names["weights"], sizes, mask=mask)
+    near(found["hidden_states"][mask], theirs[mask])
+    for state, values in names["states"].items():
+        if state != "last_hidden_state":
+            near(found[state], values)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("timesteps", [1, 13, 32, 40])
 def test_mlstm(timesteps: int) -> None:
     """Without eps and caps, before the norm, relative to its values; chunks have 16 steps."""
