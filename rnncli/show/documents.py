@@ -31,7 +31,8 @@ class NestedNumbers:
 
 HEAD: Document = {"schema": SCHEMA, "version": str}
 NAMES: Document = {"features?": list[str], "steps?": list[list[str]], "batch?": list[str]}
-INPUT_HEAD: Document = {"shape": Sizes, "dtype": str} | NAMES
+TENSOR: Document = {"shape": Sizes, "dtype": str}
+INPUT_HEAD = TENSOR | NAMES
 LAYERS: Document = {"expression": str | list[str], "layer": list[Config]}
 """Described layers: of one layer, or of each layer of a stack."""
 CONDITIONS: Document = {"conditions?": dict[str, int | bool]}
@@ -50,7 +51,7 @@ OF_LAYERS = HEAD | {"engine": str, "seed": int | None, "input": INPUT_HEAD, "hol
 OF_MODEL = (
     HEAD
     | {"engine": str, "model": {"file": str, "origin": str}}
-    | {"inputs": {str: {"shape": Sizes, "dtype": str}}, "masks": list[str]}
+    | {"inputs": {str: TENSOR}, "masks": list[str]}
     | ABOUT
 )
 """What a saved model computed."""

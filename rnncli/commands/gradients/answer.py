@@ -15,7 +15,7 @@ from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradien
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Records
-from rnncli.show.documents import INPUT_HEAD, LAYERS, OF_LAYERS, OF_MODEL, NestedNumbers
+from rnncli.show.documents import LAYERS, OF_LAYERS, OF_MODEL, TENSOR, NestedNumbers
 from rnncli.show.page import (
     Column,
     Line,
@@ -77,7 +77,7 @@ CURVE = {
     "through?": dict[str, float],
 }
 CURVES = {"weight?": str, "lines?": dict[str, float], "curves": [CURVE]}
-NAMED = {"name": str, "input": INPUT_HEAD, "of": OF}
+NAMED = {"name": str, "input": TENSOR | {"batch?": list[str]}, "of": OF}
 RULE = {"whole?": True, "rule": dict[str, float]}
 DOCUMENTS = (
     OF_LAYERS | {"of": OF} | RULE | {"layers": [(LAYERS | CURVES, {"name": str} | CURVES)]},

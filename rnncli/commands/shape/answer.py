@@ -12,7 +12,7 @@ from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import HEAD, LAYERS, Sizes
+from rnncli.show.documents import HEAD, LAYERS, TENSOR, Sizes
 from rnncli.show.page import Line, Page, Span, View
 from rnncli.show.result_answer import EQUALS, input_text, note, tensor_fields, title
 from rnncli.show.wording import name_layer
@@ -61,11 +61,12 @@ WEIGHTS = (
     Field("parameters", heading="parameters", none="unknown", type=int | None),
 )
 """What the answer says of a weight."""
+OUTPUTS = tuple(field for field in (*tensor_fields("en"), EQUALS) if field.json is True)
 DOCUMENTS = (
     HEAD
     | LAYERS
-    | {"input": {"shape": Sizes, "dtype": str}, "weights": [WEIGHTS], "parameters": int | None}
-    | {"state_size?": int, "outputs": [(*tensor_fields("en"), EQUALS)]},
+    | {"input": TENSOR, "weights": [WEIGHTS], "parameters": int | None}
+    | {"state_size?": int, "outputs": [OUTPUTS]},
 )
 
 

@@ -112,7 +112,7 @@ LAYERS = (
         "states",
         _states,
         json=attrgetter("recurrent"),
-        type=[TENSORS],
+        type=[TENSORS[:2]],
     ),
     Field(
         "gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent"), type=list[str]

@@ -282,9 +282,7 @@ OTHERS = (
 BODY = HEAD | ASSUMED | {"parameters": int, "layers": [LAYERS], "loops?": [LOOPS], "others": [OTHERS]}
 DOCUMENTS = (
     BODY | {"file": str, "origin": str | None, "notes": list[str]},
-    BODY
-    | documents.LAYERS
-    | {"seed": int | None, "input": {"shape": Sizes, "dtype": str}, "notes": list[str]},
+    BODY | documents.LAYERS | {"seed": int | None, "input": documents.TENSOR, "notes": list[str]},
 )
 
 
