@@ -3,16 +3,16 @@
 import { digits, draw, make, scroll } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
-import { Numbers, opensNearest, scaleOf } from "./number.js";
+import { DIGIT, Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
 import { toggleMask } from "./settings.js";
 
 // The narrowest drawing of the wide layout, and how much wider than written a narrow one may be, in pixels.
 const NARROWEST = 560;
 const STRETCH = 1.25;
-// The drawing of a cell of many lines, which is wider than the page by this factor, moves sideways.
+// The drawing of a cell of many lines, which is wider than the page by this factor, moves sideways: with this size, narrow
+// and wide.
 const SHRINK = 1.1;
-// The width of a letter of the name of a state, in pixels.
-const LETTER = 7.25;
+const MOVING = [1.15, 0.85];
 const SHORT = { hidden: "h", cell: "c" };
 
 /** Return {element, numbers, update}: the drawn cell. */
@@ -40,10 +40,12 @@ class Drawing {
     this.wires = draw("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     for (const wire of wires) this.wires.append(...this.wire(wire));
     this.wires.append(...this.straightRails());
+    const most = this.isWide ? wide : wide * STRETCH;
     const moves = wide > page.width * SHRINK;
-    const size = { "--wide": wide, "--high": high, "--most": `${this.isWide ? wide : wide * STRETCH}px` };
+    this.scale = moves ? MOVING[Number(this.isWide)] : Math.min(page.width, most) / wide;
+    const size = { "--wide": wide, "--high": high, "--most": `${most}px` };
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
-    if (moves) this.drawing.style.minWidth = `${wide * (this.isWide ? 0.85 : 1.15)}px`;
+    if (moves) this.drawing.style.minWidth = `${wide * this.scale}px`;
     const drawing = moves ? scroll(page.say("The diagram of the cell"), this.drawing) : this.drawing;
     this.element = make("section.card.diagram", this.heading(), drawing);
   }
@@ -148,13 +150,14 @@ class Drawing {
   }
 
   /** Return the numbers of a vector of which there is room for `rows`, around the chosen one. */
-  units({ rows, kind, line }) {
+  units({ rows, kind, line, wide }) {
     const { page, layer, half } = this;
     const { shapes, sizes } = this.loop.cell;
     const size = sizes[line];
     const first = () => Math.min(Math.max(page.unitOf(layer, half, line) - Math.floor(rows / 2), 0), size - rows);
     const step = kind === "start" ? () => this.before() : () => page.step;
-    const room = (this.isWide ? 6 : 5) - (size > rows ? String(size).length - this.isWide : 0);
+    const index = size > rows ? 6 + DIGIT * String(shapes[line].at(-1) - 1).length : 0; // before the number
+    const room = Math.min(roomIn(wide * this.scale - index - (kind === "card" ? 8 : 0)), 6);
     return Array.from({ length: rows }, (_, row) =>
       this.numbers.add(
         page.lineNumber(layer, half, line, step, () => first() + row, {
@@ -281,7 +284,7 @@ class Drawing {
       const { line, kind } = shape;
       const short = SHORT[line] ?? line;
       name.textContent = kind === "end" ? `${short}[t]` : isFirst ? earlier : `${short}${earlier}`;
-      const isLong = name.textContent.length * LETTER > shape.wide;
+      const isLong = name.textContent.length * DIGIT > shape.wide;
       name.classList.toggle("far", isLong && this.across(shape.x) > this.layout.wide / 2);
     }
     this.numbers.update();

@@ -4,7 +4,7 @@ import { digits, make } from "./dom.js";
 import { canDrag, drags } from "./drag.js";
 
 // The width of a digit, in pixels.
-const DIGIT = 7.25;
+export const DIGIT = 7.25;
 
 /** Return how many digits stand in a width. */
 export const roomIn = (pixels) => Math.floor((pixels - 1) / DIGIT);
