@@ -102,7 +102,9 @@ class _CellReader:
         for key in self.document:
             if key not in KEYS:
                 is_line = isinstance(self.document[key], str) and "step" not in self.document
-                advice = "Write [step] above the equations." if is_line else did_you_mean(key, KEYS)
+                advice: Text = "Write [step] above the equations." if is_line else did_you_mean(key, KEYS)
+                if type(self.document[key]) is int:
+                    advice = "Write [sizes] above the sizes."
                 raise self.fault((key,), "there is no entry '{name}'.", advice, name=key)
         weights = self._table("weights")
         step = {line: self._equation(line, text) for line, text in self._table("step").items()}
@@ -184,6 +186,9 @@ class _CellReader:
             not isinstance(names, list) or not 0 < len(names) <= MOST
             or not all(isinstance(name, str) for name in names) or len({*names}) < len(names)
         ):  # fmt: skip
+            if type(names) is int:
+                what, advice = "{name} is not a list of different names.", "Write [sizes] above the sizes."
+                raise self.fault((key,), what, advice, name=key)
             lists = {"states": '"hidden"', "gates": '"forget", "candidate"', "heads": '"groups", "repeats"'}
             example = f"{key} = [{lists[key]}]"
             what = "{name} is not a list of different names." if key in self.document else "it has no {name}."
@@ -305,9 +310,7 @@ class _CellReader:
 
     def _check_names(self, cell: CellText, using: tuple[str, ...]) -> None:
         """Check that each name has one meaning, and that states and gates are lines."""
-        further = (*AXES, *AXES_ALONE) if cell.has_axes else ()
-        functions = (*(name for name in FUNCTIONS if name not in AXES_ALONE), *activations.NAMES, *further)
-        meanings: dict[str, str] = dict.fromkeys(functions, "a function")
+        meanings: dict[str, str] = dict.fromkeys(_functions(cell), "a function")
         meanings |= dict.fromkeys(TAKEN, "a name of every cell")
         for name in (key for key in cell.options if key in OPTIONS or key.endswith("_initializer")):
             what = "{name} is an option of every cell and its layer."
@@ -410,6 +413,9 @@ def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
                 raise fault(spans[node], what, Message("Write {name}(...).", name=name))
             case Name(name) if name not in names:
                 what, advice = Message("there is no name {name}", name=name), did_you_mean(name, names)
+                if name in _functions(cell):
+                    what = Message("{name} is a function", name=name)
+                    advice = Message("Write {name}(...).", name=name)
                 if name == "x":
                     advice = Message("The input is {names}.", names=", ".join(cell.inputs))
                 if name in cell.step:
@@ -418,12 +424,15 @@ def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
                 raise fault(spans[node], what, advice)
 
 
+def _functions(cell: CellText) -> dict[str, int]:
+    """Return the functions of the cell's equations, and their numbers of arguments."""
+    alone = {name: count for name, count in FUNCTIONS.items() if cell.has_axes or name not in AXES_ALONE}
+    return {**alone, **dict.fromkeys(activations.NAMES, 1), **(AXES if cell.has_axes else {})}
+
+
 def _check_call(cell: CellText, function: str, arguments: Sequence[Node], span: TokenSpan) -> None:
     options = [name for name, value in cell.options.items() if isinstance(value, str)]
-    known, given = {**FUNCTIONS, **dict.fromkeys((*activations.NAMES, *options), 1)}, len(arguments)
-    known |= AXES if cell.has_axes else {}
-    if not cell.has_axes and function in AXES_ALONE and function not in options:
-        del known[function]
+    known, given = _functions(cell) | dict.fromkeys(options, 1), len(arguments)
     if cell.has_axes and function in (*REDUCTIONS, "softmax") and given == 2:
         if arguments[1] not in [Name(size) for size in ("units", "features", *cell.sizes)]:
             raise fault(span, Message("the second argument of {name} is the name of an axis", name=function))

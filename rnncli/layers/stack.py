@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from rnncli import initializers, layers
-from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.errors import InputError, LayerError, UsageError, inside
 from rnncli.layers.layer import (
     RATES,
     Layer,
@@ -241,10 +241,11 @@ class Stack(tuple[Spec, ...]):
             weights: dict[str, Array] = {}
             for path, wanted in (layer.weight_shapes(shape) if layer.without_keras else {}).items():
                 value, seed = values[path], layer_seeds.get(path)
-                if callable(value):
-                    weights[path] = value(sizes(wanted), dtype, {"": seed, **within(layer_seeds, path)})
-                else:
-                    weights[path] = initializers.make(value, sizes(wanted), dtype, seed)
+                with inside(path):
+                    if callable(value):
+                        weights[path] = value(sizes(wanted), dtype, {"": seed, **within(layer_seeds, path)})
+                    else:
+                        weights[path] = initializers.make(value, sizes(wanted), dtype, seed)
             drawn.append(weights)
         return self._join(drawn)
 

@@ -61,6 +61,7 @@ EQUATIONS = [
     ),
     ("hidden * kernel", "kernel", "kernel has two axes, so it must be on the right of @", None),
     ("activation + 1", "activation", "activation is an activation", "Write activation(...)."),
+    ("hidden * tanh", "tanh", "tanh is a function", "Write tanh(...)."),
     ("tanh(x, x)", "tanh", "tanh takes one argument, not 2", None),
     ("maximum(hidden)", "maximum", "maximum takes 2 arguments, not 1", None),
 ]

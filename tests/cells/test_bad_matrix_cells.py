@@ -199,3 +199,11 @@ def test_files_that_are_read(rnncli: Run, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         values.add(done.stdout)
     assert len(values) == 2
+
+
+def test_an_initializer_that_does_not_fit_names_its_weight(rnncli: Run, tmp_path: Path) -> None:
+    text = GOOD.replace(
+        'scale = { shape = ["heads"]', 'scale = { shape = ["heads"], initializer = "orthogonal"'
+    )
+    said = refusal(rnncli, tmp_path, text, "Bidirectional(@own.toml(4))")
+    assert said[0].startswith("forward/scale: Orthogonal needs a weight of two axes or more")
