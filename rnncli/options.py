@@ -343,7 +343,8 @@ OPTIONS: tuple[Entry, ...] = (
     *_group(("export",), "", _choice(
         "to", OUTPUT, "TARGET", ("c", "cell", "config", "keras", "latex", "numpy", "onnx", "torch"),
         "What to write (required).")),
-    *_group(("schema",), "", _text("name", INPUT, "[COMMAND]", "Only of this command.", argument=True)),
+    *_group(("schema",), "", _text("command", INPUT, "[COMMAND]", "Only of this command.",
+        choices=(*ANSWERS, "explore"), argument=True)),
     *_group(("export", "schema"), "output",
         _text("output", OUTPUT, "FILE", "Write to a file.", others=("-o",)),
         _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language of notes (default: the locale)."),

@@ -15,6 +15,7 @@ from command import Run
 from rnncli import options
 from rnncli.ask import Ask
 from rnncli.cli import catalog
+from rnncli.commands.schema import ANSWERS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -32,6 +33,7 @@ def hello(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(re.sub("(?m)^   ", "", code[1]), module.__dict__)
     monkeypatch.setitem(catalog.SECTIONS, "Hello", {"hello": "How many tensors does the layer return?"})
+    monkeypatch.setitem(ANSWERS, "hello", ("hello",))
     table = [
         entry._replace(commands=(*entry.commands, "hello")) if {"matrix"} <= {*entry.commands} else entry
         for entry in options.OPTIONS

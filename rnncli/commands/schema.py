@@ -19,7 +19,7 @@ rnncli schema
 rnncli schema run -o run.schema.json
 """
 OWN_FILES = True
-ANSWERS: Mapping[str, Sequence[str]] = {
+ANSWERS: dict[str, Sequence[str]] = {
     "compare": ("compare.answer", "compare.function"),
     "conformance": ("conformance.answer",),
     "engines": ("engines",),
@@ -56,17 +56,19 @@ PLAIN = {
 Schema = dict[str, Any]
 
 
-def schema(output: OutputFlags, *, name: str | None) -> Reply[bytes]:  # noqa: ARG001 - where it is written
+def schema(output: OutputFlags, *, command: str | None) -> Reply[bytes]:  # noqa: ARG001 - where it is written
     """The JSON Schema of what `--format json` and `--format ndjson` write.
 
     Without a command, of all commands.
     """
     import json
 
-    if name is not None and name not in ANSWERS:
+    if command is not None and command not in ANSWERS:
         what = "{name} is not a command that writes JSON."
-        raise UsageError(what, did_you_mean(name, ANSWERS), name=name)
-    return Reply(f"{json.dumps(build(tuple(ANSWERS) if name is None else (name,)), indent=2)}\n".encode())
+        raise UsageError(what, did_you_mean(command, ANSWERS), name=command)
+    return Reply(
+        f"{json.dumps(build(tuple(ANSWERS) if command is None else (command,)), indent=2)}\n".encode()
+    )
 
 
 def build(commands: Sequence[str]) -> Schema:

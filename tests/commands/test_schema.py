@@ -11,6 +11,7 @@ from command import Run
 from documents import fault
 from jsonschema import Draft202012Validator
 
+from rnncli import options
 from rnncli.commands.schema import ANSWERS
 
 RUN = ("run", "[[1, 2], [3, 4]]", "-l", "lstm", "--seed", "1", "--return-state", "-f", "json")
@@ -67,6 +68,10 @@ def test_the_schema_of_a_command_has_no_more_than_it_needs(rnncli: Run) -> None:
     schema = json.loads(rnncli("schema", "run").stdout)
     used = {text.split('"')[0] for text in json.dumps(schema).split("#/$defs/")[1:]}
     assert {*schema["$defs"]} == used
+
+
+def test_completion_offers_the_commands_that_have_a_schema() -> None:
+    assert {*options.BY_NAME["command"].choices} == {*ANSWERS}
 
 
 def test_a_command_without_json_has_no_schema(rnncli: Run) -> None:
