@@ -120,11 +120,11 @@ class Drawing {
   /** Return a wire from each start to its end: at a masked step the states pass unchanged. */
   straightRails() {
     const { shapes } = this.layout;
-    const endOf = (start) => shapes.find(({ kind, line }) => kind === "end" && line === start.line);
+    const startOf = (end) => shapes.find(({ kind, line }) => kind === "start" && line === end.line);
     return shapes
-      .filter(({ kind }) => kind === "start")
-      .map((start) => {
-        const end = endOf(start);
+      .filter((shape) => shape.kind === "end" && startOf(shape))
+      .map((end) => {
+        const start = startOf(end);
         const [from, to] = [start.x + start.wide / 2, end.x - end.wide / 2].map((x) => this.across(x));
         const middle = (from + to) / 2;
         const points = [
