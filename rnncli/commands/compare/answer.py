@@ -102,58 +102,29 @@ def _count(difference: TensorDifference, view: View) -> str:
 MISMATCH = {"index": list[int], "first": float, "second": float, "count": int, "size": int}
 FIELDS = (
     Field("name", heading="tensor", style="strong"),
-    Field(
-        "pair",
-        heading="compared",
-        show=lambda row, view: ", ".join(
-            side if isinstance(side, str) else view.say(side) for side in row.sides
-        ),
-        json=False,
-        csv=False,
-    ),
+    Field("pair", heading="compared", json=False, csv=False,
+          show=lambda row, view: ", ".join(
+              side if isinstance(side, str) else view.say(side) for side in row.sides)),
     Field("first", lambda row: row.sides[0]),
     Field("second", lambda row: row.sides[1]),
     Field("shapes", _shapes, csv=False, type=list[list[int] | None]),
     Field("absolute", _known("absolute"), "largest difference", _absolute, type=float | None),
-    Field(
-        "relative",
-        _known("relative"),
-        "relative",
-        _known("relative", format_difference),
-        none="-",
-        lead=True,
-        type=float | None,
-    ),
+    Field("relative", _known("relative"), "relative", _known("relative", format_difference), none="-",
+          lead=True, type=float | None),
     Field("ulps", type=int | None),
-    Field(
-        "index",
-        lambda row: None if row.indices is None else list(row.indices),
-        "at",
-        none="-",
-        type=list[int] | None,
-    ),
-    Field(
-        "timestep",
-        lambda row: row.step,
-        "first step",
-        lambda row, _: None if row.step is None else f"t={row.step}",
-        none="-",
-        lead=True,
-        type=int | None,
-    ),
+    Field("index", lambda row: None if row.indices is None else list(row.indices), "at", none="-",
+          type=list[int] | None),
+    Field("timestep", lambda row: row.step, "first step",
+          lambda row, _: None if row.step is None else f"t={row.step}", none="-", lead=True,
+          type=int | None),
     Field("atol", csv=False, type=float),
     Field("rtol", csv=False, type=float),
     Field("mismatch", _mismatch, csv=False, type=(MISMATCH, None)),
     Field("mismatches", lambda row: row.mismatch.number if row.mismatch else 0, show=_count, json=False),
     Field("size", json=False),
-    Field(
-        "verdict",
-        verdict_of,
-        "verdict",
-        lambda row, view: view.say(VERDICTS[verdict_of(row)]),
-        style=lambda row: "" if row.agrees else "alarm",
-    ),
-)
+    Field("verdict", verdict_of, "verdict", lambda row, view: view.say(VERDICTS[verdict_of(row)]),
+          style=lambda row: "" if row.agrees else "alarm"),
+)  # fmt: skip
 """What the answer says about a difference."""
 BODY = {"agree": bool | None, "comparisons": [FIELDS], "refused": [RefusedEngine], "conclusion?": str}
 WEIGHTS = {"weights?": [FIELDS], "unmatched_weights?": list[list[str]]}

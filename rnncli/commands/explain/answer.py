@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, get_type_hints
 
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import (
@@ -33,12 +33,7 @@ FACTOR = {"name": str, "value": float, "explained": str}
 EQUATION = {
     "key": str,
     "name": str,
-    "layer": int,
-    "direction": str,
-    "timestep": int | None,
-    "step": int | None,
-    "batch": int,
-    "unit": int,
+    **get_type_hints(NumberLocation),
     "value": float,
     "function": str,
     "total": float,

@@ -15,7 +15,7 @@ from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradien
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Records
-from rnncli.show.documents import LAYERS, OF_LAYERS, OF_MODEL, TENSOR, NestedNumbers
+from rnncli.show.documents import INPUT_HEAD, LAYERS, OF_LAYERS, OF_MODEL, TENSOR, NestedNumbers
 from rnncli.show.page import (
     Column,
     Line,
@@ -70,6 +70,7 @@ OWN_STEP = (
 OF = {"tensor": str, "batch": int, "sequence?": str, "text": str, "entries": int}
 CURVE = {
     "part": str,
+    "input?": str,
     "direction": str,
     "norms": NestedNumbers,
     "masked": list[bool],
@@ -80,8 +81,9 @@ CURVES = {"weight?": str, "lines?": dict[str, float], "curves": [CURVE]}
 NAMED = {"name": str, "input": TENSOR | {"batch?": list[str]}, "of": OF}
 RULE = {"whole?": True, "rule": dict[str, float]}
 DOCUMENTS = (
-    OF_LAYERS | {"of": OF} | RULE | {"layers": [(LAYERS | CURVES, {"name": str} | CURVES)]},
+    OF_LAYERS | {"of": OF} | RULE | {"layers": [LAYERS | CURVES]},
     OF_MODEL | RULE | {"layers": [NAMED | LAYERS | CURVES]},
+    OF_MODEL | {"input": INPUT_HEAD, "of": OF} | RULE | {"layers": [{"name": str} | CURVES]},
 )
 NamedCurve = tuple[str, Curve]
 """A heading and its curve."""

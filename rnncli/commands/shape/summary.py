@@ -19,11 +19,8 @@ from rnncli.values import format_shape
 
 CONSTANT = "Constant"
 """The operator of the nodes that a table leaves out without --full."""
-TENSORS = (
-    Field("name"),
-    Field("shape", type=Sizes | None),
-    Field("dtype", json=lambda row: bool(row.dtype)),
-)
+NAMED = (Field("name"), Field("shape", type=Sizes | None))
+TENSORS = (*NAMED, Field("dtype", json=lambda row: bool(row.dtype)))
 """What JSON says of a tensor."""
 
 
@@ -83,42 +80,23 @@ def _gates(layer: LayerRow, _: View) -> str:
 LAYERS = (
     Field("name", heading="layer", style="strong"),
     Field("class_name", heading="class"),
-    Field(
-        "inputs",
-        lambda row: row.inputs and list(row.inputs),
-        "reads",
-        _inputs,
-        lead=True,
-        type=list[str] | None,
-    ),
+    Field("inputs", lambda row: row.inputs and list(row.inputs), "reads", _inputs, lead=True,
+          type=list[str] | None),
     Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes, type=[TENSORS]),
-    Field(
-        "mask",
-        lambda row: row.mask or None,
-        "mask",
-        lambda row, _: row.mask and Message(row.mask),
-        lead=True,
-        type=str | None,
-    ),
+    Field("mask", lambda row: row.mask or None, "mask", lambda row, _: row.mask and Message(row.mask),
+          lead=True, type=str | None),
     Field("calls", heading="calls", show=_calls, json=lambda row: row.calls is not None, type=int),
     Field("parameters", heading="parameters", show=_parameters, type=int),
     Field("trainable_parameters", lambda row: row.trainable, type=int),
     Field("attributes", show=_attributes, json=lambda row: row.attributes is not None, type=Config),
     Field("input_tensors", lambda row: _tensors(row.taken), json=lambda row: bool(row.taken), type=[TENSORS]),
     Field("recurrent", type=bool),
-    Field(
-        "states",
-        lambda row: _tensors(row.states),
-        "states",
-        _states,
-        json=attrgetter("recurrent"),
-        type=[TENSORS[:2]],
-    ),
-    Field(
-        "gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent"), type=list[str]
-    ),
+    Field("states", lambda row: _tensors(row.states), "states", _states, json=attrgetter("recurrent"),
+          type=[NAMED]),
+    Field("gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent"),
+          type=list[str]),
     Field("note", lambda row: str(row.note), json=lambda row: bool(row.note)),
-)
+)  # fmt: skip
 """What the answer says of a layer."""
 RECORDS = (
     *LAYERS[:2],
