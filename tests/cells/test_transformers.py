@@ -70,10 +70,12 @@ def copied(name: str, layer: Any, cache: Any) -> dict[str, Any]:
     return names
 
 
-def ours(name: str, x: Any, weights: Any, sizes: Any, start: Any = None, **options: Any) -> Any:
+def ours(
+    name: str, x: Any, weights: Any, sizes: Any, start: Any = None, units: int = UNITS, **options: Any
+) -> Any:
     given = "".join(f", {key}={value}" for key, value in sizes.items())
     return rnncli.run(
-        x, f"@'{CELLS / name}.toml'({UNITS}{given})", weights=weights, initial_state=start,
+        x, f"@'{CELLS / name}.toml'({units}{given})", weights=weights, initial_state=start,
         return_sequences=True, return_state=True, dtype="float32", **options,
     )  # fmt: skip
 
@@ -167,3 +169,52 @@ def test_the_script_of_the_page(lang: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     exec(script, {})
     assert {file.name for file in tmp_path.iterdir()} > {"x.npy", "weights.npz", "states.npz"}
+
+
+SMALL = {"vocab_size": 9, "hidden_size": 16, "num_hidden_layers": 2}
+MODELS = {
+    "qwen3_next": (
+        transformers.Qwen3NextForCausalLM,
+        transformers.Qwen3NextConfig(
+            **SMALL, layer_types=["linear_attention", "full_attention"], linear_num_key_heads=2,
+            linear_num_value_heads=4, linear_key_head_dim=4, linear_value_head_dim=4, num_attention_heads=2,
+            num_key_value_heads=2, head_dim=8, intermediate_size=16, moe_intermediate_size=8,
+            shared_expert_intermediate_size=8, num_experts=2, num_experts_per_tok=1,
+        ),
+        {"groups": 2, "repeats": 2, "keys": 4, "values": 4},
+    ),
+    "mamba2_layer": (
+        transformers.Mamba2ForCausalLM,
+        transformers.Mamba2Config(**SMALL, num_heads=8, head_dim=4, state_size=8, n_groups=1),
+        {"groups": 1, "repeats": 8, "numbers": 8},
+    ),
+    "mamba": (
+        transformers.MambaForCausalLM,
+        transformers.MambaConfig(**SMALL, state_size=8, time_step_rank=2),
+        {"numbers": 8, "rank": 2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_layer_in_a_model(name: str) -> None:
+    """The layer and the cache are where the comment says."""
+    model_class, config, sizes = MODELS[name]
+    torch.manual_seed(3)
+    model = model_class(config).eval()
+    comment = (CELLS / f"{name}.toml").read_text(encoding="utf-8").split("\nname = ")[0].replace("\n#", "")
+    where = {part: re.findall(f"`{part}` is `(.*?)`", comment)[0] for part in ("layer", "cache")}
+    layer, seen = eval(where["layer"], {"model": model, "i": 0}), []
+    layer.register_forward_hook(
+        lambda _, given, kept, output: seen.extend([given, kept, output]), with_kwargs=True
+    )
+    with torch.no_grad():
+        outputs = model(torch.tensor([[1, 2, 3, 4, 5]]), use_cache=True)
+    given, kept, output = seen
+    names = copied(name, layer, eval(where["cache"], {"outputs": outputs, "i": 0}))
+    x = given[0] if given else kept["hidden_states"]
+    found = ours(name, x.numpy(), names["weights"], sizes, units=16)
+    near(found["hidden_states"], output.numpy())
+    for state in names["states"].keys() - {"last_hidden_state"}:
+        near(found[state], names["states"][state])
