@@ -12,19 +12,22 @@ from rnncli.compute import engines
 from rnncli.errors import Flag, Message, UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer
-from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.values import Shape
 
 
 class LoopPart(NamedTuple):
-    """A gate or a state of one loop over time.  label: its name in the trace.  units: its size."""
+    """A gate or a state of one loop over time.  label: its name in the trace.
+
+    units: how many numbers it has in a step.  axes: the size of each axis of these.
+    """
 
     layer: int
     direction: str
     label: Label
     units: int
+    axes: Mapping[str, int]
 
 
 def list_loop_parts(stack: Stack, input_shape: Shape | None = None) -> dict[Label, LoopPart]:
@@ -40,11 +43,15 @@ def list_loop_parts(stack: Stack, input_shape: Shape | None = None) -> dict[Labe
             whole: Any = getattr(loop, "cell", None)
             if whole is None:
                 continue
-            for cell_index, sizes in sizes_by_cell(whole, features).items():
-                cell = whole.by_index[cell_index]
+            below = features
+            for cell_index, cell in whole.by_index.items():
+                counts, sizes, below = cell.line_sizes(below), cell.sizes(below), cell.units
                 for name in (*cell.gates, *cell.states):
                     label = Label(name, cell=cell_index, kind="activation" if name in cell.gates else "")
-                    part = LoopPart(index, direction, label, sizes[name])
+                    axes = {"units": counts[name]}
+                    if cell.text.has_axes:
+                        axes = {axis: sizes.size(axis) for axis in sizes.axes[name]}
+                    part = LoopPart(index, direction, label, counts[name], axes)
                     typed = label.short._replace(direction=direction)
                     if len(stack.layers) > 1:
                         parts[typed._replace(layer=index)] = part

@@ -73,10 +73,6 @@ class Case(NamedTuple):
         kept = self.consecutive and self.stack.is_stateful
         return kept and self.calls == 1 and self.initial_state is None
 
-    def require_plain_states(self, command: str) -> None:
-        """Raise UsageError for cells whose axes have names, which the command cannot show yet."""
-        self.stack.require_plain_states(command)
-
     def require_one_call(self, command: str) -> None:
         """Raise UsageError if each sequence is a separate call, for commands about one call."""
         if self.goes_on:

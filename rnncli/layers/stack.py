@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from rnncli import initializers, layers
-from rnncli.errors import InputError, LayerError, UsageError, inside
+from rnncli.errors import InputError, LayerError, inside
 from rnncli.layers.layer import (
     RATES,
     Layer,
@@ -217,12 +217,6 @@ class Stack(tuple[Spec, ...]):
     def has_axes(self) -> bool:
         """Whether a cell from a file names its axes, so that its states may have any shape."""
         return any(spec.equations is not None and spec.equations.has_axes for spec in walk(self))
-
-    def require_plain_states(self, command: str) -> None:
-        """Raise UsageError for cells whose axes have names, which the command cannot show yet."""
-        if self.has_axes:
-            what = "{command} is not available for cells with states of other shapes."
-            raise UsageError(what, "Use rnncli run, or rnncli trace.", command=command)
 
     def take_seeds(self, seed: int) -> dict[str, int]:
         """Return the seeds of all layers by path, as Keras draws them for a run: first layer to last."""

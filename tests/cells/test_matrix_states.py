@@ -196,19 +196,6 @@ def test_rows_of_heads(rnncli: Run) -> None:
         assert rnncli("trace", *words, *bad).returncode == 2
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["explain", "last_memory_state[0,0,0,0]"],
-    ],
-)  # fmt: skip
-def test_what_cannot_show_them_refuses_them(words: list[str], rnncli: Run, tmp_path: Path) -> None:
-    for layer in (layer_of("deltanet"), f"Bidirectional({layer_of('mamba')})"):
-        done = rnncli(*words, "-l", layer, "--return-state", "--input-shape", "1,3,5", cwd=tmp_path)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "is not available for cells with states of other shapes" in done.stderr
-
-
 @pytest.mark.slow
 def test_export_to_cell_keeps_the_numbers(rnncli: Run, tmp_path: Path) -> None:
     for name in ("qwen3_next", "rwkv7"):

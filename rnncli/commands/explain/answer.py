@@ -78,8 +78,10 @@ class ExplainAnswer(Answer):
 
         With --batch-column, `sequence` has the name of the number's sequence.
 
-        An equation has `key`, `name`, `layer`, `direction`, `timestep`, `step`, `batch`, `unit`, `value`,
-        `function` ("" for none), `total` (what the function is applied to), `symbols`, `terms`, `others`
+        An equation has `key`, `name`, `layer`, `direction`, `timestep`, `step`, `batch`, `unit`, `axes` (the
+        index on each axis, of a cell whose axes have names; `unit` is the index among all numbers of the
+        step), `value`, `function` ("" for none), `total` (what the function is applied to), `symbols`,
+        `terms`, `others`
         (`count` and `value` of the unlisted terms, or null), `remainder` (total minus all terms),
         `rounding` (value minus the function of total in float64) and `masked` (`kind` and `timestep`, or
         null).  A gate of a masked step, which nothing used, has its value as in a trace, but no terms.  A
@@ -193,7 +195,8 @@ def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
     return {
         "key": equation.key,
         "name": equation.name,
-        **equation.location._asdict(),
+        **{name: value for name, value in equation.location._asdict().items() if name != "axes"},
+        **({} if equation.location.axes is None else {"axes": dict(equation.location.axes)}),
         "value": number(equation.value),
         "function": equation.function,
         "total": number(equation.total),
@@ -232,7 +235,10 @@ def _name_location(location: NumberLocation, result: Result, view: View) -> Iter
     name = _sequence(location, result)
     if result.input_shape[0] > 1 or name:
         yield f"{view.say('batch')} {location.batch}" + (f" ({visible(name)})" if name else "")
-    yield f"{view.say('unit')} {location.unit}"
+    if location.axes is None:
+        yield f"{view.say('unit')} {location.unit}"
+    elif location.axes:
+        yield ", ".join(f"{axis} {index}" for axis, index in location.axes)
     if location.timestep is not None:
         yield step_text(location.timestep, result.names.step(location.batch, location.timestep))
         if location.step != location.timestep and location.step is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli import addresses
-from rnncli.cells.tree import REDUCTIONS, Function, Name
+from rnncli.cells.tree import AXES, REDUCTIONS, Function, Name
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import (
@@ -21,6 +21,7 @@ from rnncli.compute.derivation.explanation import (
     parse_target,
 )
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
+from rnncli.compute.derivation.named import NamedSpread
 from rnncli.compute.derivation.terms import IDENTITY, OF_ALL_UNITS, Spread, product, reads_several
 from rnncli.errors import Message
 from rnncli.layers.case import Case
@@ -50,8 +51,8 @@ def explain(
         part = tracing.list_loop_parts(wide.stack, wide.inputs.shape).get(address.label)
         if part is not None:  # a gate or a state, with or without a time axis, depending on the index
             batch, steps = wide.inputs.shape[:2]
-            axes = {"batch": batch, "timesteps": steps, "units": part.units}
-            if len(address.texts) == 2:
+            axes = {"batch": batch, "timesteps": steps, **part.axes}
+            if len(address.texts) == 1 + len(part.axes):
                 del axes["timesteps"]
             infos = (*infos, TensorInfo(address.label, tuple(axes), tuple(axes.values())))
     target = parse_target(text, infos, layer)
@@ -145,19 +146,14 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
         held = source.loop(computed).hold_masks.get(computed.part)
         if held is not None and held[computed.position, computed.unit]:
             return bare._replace(is_held=True)
-    spread = Spread(source, computed)
+    spread = (NamedSpread if source.has_axes(computed) else Spread)(source, computed)
     if reads_several(piece):
         return bare._replace(symbols=(spread.text(piece),), reads=spread.reads(piece))
-    if isinstance(piece, Function) and piece.function not in REDUCTIONS:
+    if isinstance(piece, Function) and piece.function not in (*REDUCTIONS, *AXES):
         function = source.function(computed, piece.function)
         (inner,) = piece.arguments
-        part, unit = computed.part._replace(kind="preactivation"), node.unit
-        is_traced = not computed.is_returned and computed.piece is None
-        is_traced = is_traced and part in source.loop(computed).parts
-        # The arguments for all units, since softmax needs them together.
-        totals = source.row(computed._replace(part=part)) if is_traced else source.evaluate(computed, inner)
-        applied = source.apply(computed, piece.function, totals.astype("float64"))
-        bare = bare._replace(total=float(totals[unit]), rounding=value - float(applied[unit]))
+        total, applied = _apply(source, computed, spread, piece)
+        bare = bare._replace(total=total, rounding=value - applied)
         reads = spread.reads(piece) if function in OF_ALL_UNITS else ()
         bare, piece = bare._replace(function="" if function == IDENTITY else function, reads=reads), inner
     symbols, products = zip(*spread.terms(piece), strict=True)
@@ -169,6 +165,18 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     largest = max((abs(term.value) for term in terms), default=0.0)
     is_exact = node.piece is not None and abs(equation.remainder) <= 1e-12 * largest
     return equation._replace(remainder=0.0) if is_exact else equation  # only the order of adding differs
+
+
+def _apply(source: CaseTrace, computed: TraceNode, spread: Spread, piece: Function) -> tuple[float, float]:
+    """Return the argument of the function in an equation, and the function of it."""
+    (inner,) = piece.arguments
+    part = computed.part._replace(kind="preactivation")
+    is_traced = not computed.is_returned and computed.piece is None and not isinstance(spread, NamedSpread)
+    if not is_traced or part not in source.loop(computed).parts:
+        return spread.value(inner), spread.value(piece)
+    totals = source.row(computed._replace(part=part))  # for all units, since softmax needs them together
+    applied = source.apply(computed, piece.function, totals.astype("float64"))
+    return float(totals[computed.unit]), float(applied[computed.unit])
 
 
 def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equation:

@@ -39,6 +39,7 @@ class NumberLocation(NamedTuple):
 
     direction: forward or backward, "" outside a loop over time.  timestep: the input's index.
     step: its position in processing order; both None without a time axis.
+    axes: of a cell whose axes have names, the index on each; None if the only axis is units.
     """
 
     layer: int
@@ -47,6 +48,7 @@ class NumberLocation(NamedTuple):
     step: int | None
     batch: int
     unit: int
+    axes: tuple[tuple[str, int], ...] | None = None
 
 
 class Factor(NamedTuple):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli.cells import activations
-from rnncli.cells.evaluate import columns_of, evaluate
+from rnncli.cells.evaluate import columns_of, evaluate, move_array
+from rnncli.cells.sizes import CellSizes, axes_of, lower_part
 from rnncli.cells.tree import FUNCTIONS, Name, Node
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
@@ -24,7 +25,8 @@ class TraceNode(NamedTuple):
     position: the step in processing order; of a returned tensor, the row, None without a time axis.
     part: the label in the trace of the loop, where OUTPUT is the hidden state, or the output of a masked
         step; of a returned tensor, the layer's own label.
-    unit: the index on the last axis; 0 if the gate has a single number.
+    unit: the index on the last axis; 0 if the gate has a single number.  Where axes have names, the numbers
+        of a step are flat, and this is the index among them.
     piece: the part of the equation that computes the number; None for the whole equation.
     name: the text of `piece`.
     """
@@ -59,11 +61,6 @@ class TraceNode(NamedTuple):
         return Label("returned", kind="") if self.part == OUTPUT else self.part.short
 
 
-def returned(layer: int, label: Label, indices: tuple[int, ...]) -> TraceNode:
-    """Return a number of a tensor that a layer returned, under the layer's own label."""
-    return TraceNode(layer, None, indices[1] if len(indices) > 2 else None, label, indices[0], indices[-1])
-
-
 class CaseTrace:
     """A case and its trace, with every layer's outputs and states."""
 
@@ -84,13 +81,51 @@ class CaseTrace:
         label, indices = target
         last = len(self.stack.layers) - 1
         if label in {info.label for info in self.stack.layers[last].outputs(self.shapes[last])}:
-            return returned(last, label, indices)
+            return self._returned(last, label, indices)
         part = list_loop_parts(self.stack, self.case.inputs.shape).get(label)
         if part is None:
-            return returned(int(label.layer or 0), label.without_layer, indices)
+            return self._returned(int(label.layer or 0), label.without_layer, indices)
         times = self.loops[part.layer, part.direction].times.tolist()
-        position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
-        return TraceNode(part.layer, part.direction, position, part.label, indices[0], indices[-1])
+        has_time = len(indices) > 1 + len(part.axes)
+        position, unit = times.index(indices[1]) if has_time else len(times) - 1, 0
+        for index, size in zip(indices[1 + has_time :], part.axes.values(), strict=True):
+            unit = unit * size + index
+        return TraceNode(part.layer, part.direction, position, part.label, indices[0], unit)
+
+    def _returned(self, layer: int, label: Label, indices: tuple[int, ...]) -> TraceNode:
+        """Return a number of a tensor that a layer returned, under the layer's own label."""
+        import numpy as np
+
+        position = indices[1] if len(indices) > 2 and not label.last else None
+        row = 1 if position is None else 2
+        shape = self.tensors[self.stack.label(layer, label)].shape[row:]
+        unit = int(np.ravel_multi_index(indices[row:], shape))
+        return TraceNode(layer, None, position, label, indices[0], unit)
+
+    def sizes(self, node: TraceNode) -> CellSizes:
+        """Return the sizes of the node's cell."""
+        loops: Mapping[str, Any] = self.stack.layers[node.layer].loops
+        cells: Mapping[int | None, Any] = loops[node.direction or ""].cell.by_index
+        below = cells.get((node.part.cell or 0) - 1)
+        features = self.shapes[node.layer][-1] if below is None else below.units
+        sizes: CellSizes = cells[node.part.cell].sizes(features)
+        return sizes
+
+    def has_axes(self, node: TraceNode) -> bool:
+        """Return whether a cell computed the node whose axes have names."""
+        return not node.is_returned and node.part != OUTPUT and self.maker(node).text.has_axes
+
+    def indices(self, node: TraceNode) -> dict[str, int]:
+        """Return the index of the node's number on each of its axes; {} where axes have no names."""
+        import numpy as np
+
+        if not self.has_axes(node):
+            return {}
+        cell, sizes = self.maker(node), self.sizes(node)
+        axes = sizes.axes[node.part.part]
+        if node.piece is not None:
+            axes = axes_of(node.piece, cell.text, cell.config, sizes, node.part.part)
+        return dict(zip(axes, map(int, np.unravel_index(node.unit, sizes.shape(axes))), strict=False))
 
     def follow_copies(self, node: TraceNode) -> TraceNode:
         """Return the node that computed this number, following nodes that only pass a number on."""
@@ -130,6 +165,8 @@ class CaseTrace:
         """Return the states that the node's cell keeps at a masked step, of the node's unit."""
         loop = self.loop(node)
         states = [state for state in reversed(loop.states) if state.cell == node.part.cell]
+        if self.has_axes(node):
+            return [self.beside(node, state.part) for state in states]
         last = [loop.parts[state].shape[-1] - 1 for state in states]
         pairs = zip(states, last, strict=True)
         return [node._replace(part=state, unit=min(node.unit, largest)) for state, largest in pairs]
@@ -150,7 +187,7 @@ class CaseTrace:
         if node.piece is not None:
             return self.evaluate(node, node.piece)
         if node.is_returned:
-            numbers: Array = self.tensors[self.stack.label(node.layer, node.part)][node.row]
+            numbers: Array = self.tensors[self.stack.label(node.layer, node.part)][node.row].ravel()
         else:
             numbers = self.loop(node).parts[node.part][node.batch, node.position]
         return numbers
@@ -167,13 +204,20 @@ class CaseTrace:
         if (whole, piece) not in self._rows:
             with np.errstate(all="ignore"):
                 numbers = evaluate(
-                    piece,
+                    self._lowered(node, piece),
                     lambda name: self._read(node, name),
                     lambda function, given: self.apply(node, function, *given),
                     multiply,
+                    move_array,
                 )
-            self._rows[whole, piece] = np.atleast_1d(np.asarray(numbers, np.float64))
+            self._rows[whole, piece] = np.asarray(numbers, np.float64).reshape(-1)
         return self._rows[whole, piece]
+
+    def _lowered(self, node: TraceNode, piece: Node) -> Node:
+        if not self.has_axes(node):
+            return piece
+        cell = self.maker(node)
+        return lower_part(piece, cell.text, cell.config, self.sizes(node), node.part.part)[0]
 
     def apply(self, node: TraceNode, function: str, *given: Any) -> Array:
         """Return a function of an equation, applied to the numbers of all units."""
@@ -193,12 +237,17 @@ class CaseTrace:
     def _read(self, node: TraceNode, name: Name) -> Array:
         import numpy as np
 
-        if name.kind:
+        if name.kind in ("before", "line", "free"):
             read = self.row_before if name.kind == "before" else self.row
-            return np.asarray(read(self.beside(node, name.name)), np.float64)
-        if name.name == "x":
+            numbers = np.asarray(read(self.beside(node, name.name)), np.float64)
+            if not self.has_axes(node):
+                return numbers
+            sizes = self.sizes(node)
+            return numbers.reshape(sizes.shape(sizes.axes[name.name]))
+        if name.name == "x" or name.kind == "input":
             row, mask = np.asarray(self.input_row(node), np.float64), self.mask(node, "inputs")
-            return row if mask is None else row * mask
+            start, width = self.sizes(node).inputs[name.name] if name.kind else (0, len(row))
+            return (row if mask is None else row * mask)[start : start + width]
         return np.asarray(self.weight(node, name.name), np.float64)
 
     def weight(self, node: TraceNode, name: str) -> Array:
@@ -206,7 +255,7 @@ class CaseTrace:
         weights, maker = self.weights_of(node), self.maker(node)
         if node.is_returned:
             return weights[name]
-        columns: Array = columns_of(maker.text, name, node.part.part, weights, maker.sizes(None))
+        columns: Array = columns_of(maker.text, name, node.part.part, weights, self.sizes(node))
         return columns
 
     def input_row(self, node: TraceNode) -> Array:
@@ -237,17 +286,30 @@ class CaseTrace:
     def key(self, node: TraceNode) -> str:
         """Return a unique name for the node."""
         if node.is_returned:
-            return f"{self.stack.label(node.layer, node.part)}{[*node.row, node.unit]}"
+            return f"{self.stack.label(node.layer, node.part)}{[*node.row, *self._index(node)]}"
         line = self.loop(node).label(node.label).dotted
         name = f"{line}: {node.name}" if node.name else line
-        return f"{name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
+        index = ", ".join(map(str, self._index(node)))
+        return f"{name}[t={self.timestep(node)}, {node.batch}{index and f', {index}'}]"
+
+    def _index(self, node: TraceNode) -> tuple[int, ...]:
+        """Return the index on each axis that belongs to a single step."""
+        import numpy as np
+
+        if node.is_returned:
+            shape = self.tensors[self.stack.label(node.layer, node.part)].shape[len(node.row) :]
+            return tuple(map(int, np.unravel_index(node.unit, shape)))
+        return (*self.indices(node).values(),) if self.has_axes(node) else (node.unit,)
 
     def location(self, node: TraceNode) -> NumberLocation:
         """Return the location of the node's number in the trace."""
         direction, time = "", (node.position, None)
         if not node.is_returned:
             direction, time = self.loop(node).direction, (self.timestep(node), node.position)
-        return NumberLocation(node.layer, direction, *time, node.batch, node.unit)
+        axes = self.indices(node)
+        named = self.has_axes(node) and [*axes] != ["units"]
+        at = (*axes.items(),) if named else None
+        return NumberLocation(node.layer, direction, *time, node.batch, node.unit, at)
 
     def maker(self, node: TraceNode) -> Any:
         """Return the cell that computed the node, or the layer if it has no cell."""
@@ -280,6 +342,13 @@ class CaseTrace:
                 return line, node
 
     def beside(self, node: TraceNode, name: str, kind: str = "") -> TraceNode:
-        """Return the number of a line in the same cell.  kind: of a gate, if not its activation."""
+        """Return the number of a line in the same cell, at the same indices.
+
+        kind: of a gate, if not its activation.
+        """
         kind = kind or ("activation" if name in self.maker(node).gates else "")
-        return node._replace(part=Label(name, cell=node.part.cell, kind=kind), piece=None, name="")
+        other = node._replace(part=Label(name, cell=node.part.cell, kind=kind), piece=None, name="")
+        if not self.has_axes(node):
+            return other
+        sizes = self.sizes(node)
+        return other._replace(unit=sizes.place(sizes.axes[name], self.indices(node)))

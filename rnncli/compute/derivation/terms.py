@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import copysign, inf, prod
+from typing import Any
 
 from rnncli.cells.evaluate import offset_of
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, write
+from rnncli.cells.tree import AXES, REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, write
 from rnncli.cells.writing import old_state
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
@@ -25,8 +26,8 @@ def reads_several(node: Node) -> bool:
     match node:
         case Operation("**", _, exponent):
             return exponent != Number(2.0)
-        case Function(_, arguments):
-            return len(arguments) > 1
+        case Function(function, arguments):
+            return len(arguments) > 1 and function not in (*REDUCTIONS, *AXES)
     return False
 
 
@@ -51,6 +52,11 @@ class Spread:
             cell = source.maker(number)
             self.recurrent = cell.recurrent_parts(cell.written).get(number.part.part)
 
+    def value(self, node: Node) -> float:
+        """Return the number of a part of the equation."""
+        row = self.source.evaluate(self.number, node)
+        return float(row[self.number.unit if len(row) > 1 else 0])
+
     def terms(self, node: Node, sign: int = 1) -> Iterator[tuple[str, list[Term]]]:
         """Yield each term of a sum in textbook notation, and its products: one, or one per entry of a row."""
         minus, before = ("-", [MINUS]) if sign < 0 else ("", [])
@@ -71,11 +77,11 @@ class Spread:
                 share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
                 entries = (self.factors(summed, index, size) for index in range(size))
                 yield minus + self.text(node), [product(*before, *entry, *share) for entry in entries]
-            case _ if (positive := _without_minus(node)) is not None:
+            case _ if (positive := without_minus(node)) is not None:
                 yield from self.terms(positive, -sign)
             case _:
                 factors = [*before, *self.factors(node, self.number.unit)]
-                symbols: Iterator[str] = map(self._symbol, _factors_of(node))
+                symbols: Iterator[str] = map(self._symbol, self._factors_of(node))
                 if self.number.is_returned and node != Name("bias"):
                     symbols = (factor.name for factor in factors)
                 yield minus + " · ".join(symbols), [product(*factors)]
@@ -94,9 +100,15 @@ class Spread:
                 return self.text(factor)[1:-1]
         return self.text(factor)
 
+    def _factors_of(self, node: Node) -> list[Node]:
+        match node:
+            case Operation("*", left, right) | Function("outer", (left, right)):
+                return [*self._factors_of(left), *self._factors_of(right)]
+        return [node]
+
     def _row_symbol(self, left: Node, weight: str) -> str:
         """Return `x W`, `(forget · h) U` or `(x · dropout) W`."""
-        factors = _factors_of(left)
+        factors = self._factors_of(left)
         shown = [self.text(factor, old_state) for factor in factors]
         inputs = self.source.mask(self.number, "inputs") is not None and Name("x") in factors
         recurrent = self.source.mask(self.number, "recurrent") is not None and weight == "recurrent_kernel"
@@ -126,7 +138,7 @@ class Spread:
                 )
         return tuple(self._single(argument, self.number.unit) for argument in parts(node))
 
-    def factors(self, node: Node, unit: int, size: int = 0) -> Iterator[Factor]:
+    def factors(self, node: Node, unit: Any, size: int = 0) -> Iterator[Factor]:
         """Yield the factors of a product.
 
         unit: the index of the number in its row.  size: the length of a row of which every number is listed,
@@ -160,11 +172,11 @@ class Spread:
             case _:
                 yield self._factor(node, unit, size)
 
-    def _single(self, node: Node, unit: int, size: int = 0) -> Factor:
+    def _single(self, node: Node, unit: Any, size: int = 0) -> Factor:
         factors = list(self.factors(node, unit, size))
         return factors[0] if len(factors) == 1 else self._piece(node, unit, size)
 
-    def _factor(self, node: Node, unit: int, size: int) -> Factor:
+    def _factor(self, node: Node, unit: Any, size: int) -> Factor:
         source = self.source
         match node:
             case Name(name) if self.number.is_returned:
@@ -185,13 +197,13 @@ class Spread:
                     return self._line(f"{applied}({name})", node, name, unit, size)
         return self._piece(node, unit, size)
 
-    def _line(self, text: str, node: Node, name: str, unit: int, size: int) -> Factor:
+    def _line(self, text: str, node: Node, name: str, unit: Any, size: int) -> Factor:
         row = self.source.evaluate(self.number, node)
         index, text = _name_entry(text, row, unit, size)
         other = self.source.beside(self.number, name)._replace(unit=index)
         return Factor(text, float(row[index]), node=other)
 
-    def _piece(self, node: Node, unit: int, size: int) -> Factor:
+    def _piece(self, node: Node, unit: Any, size: int) -> Factor:
         """Return a part of the equation as a factor, named by its text; another equation explains it."""
         row = self.source.evaluate(self.number, node)
         text = self.text(node)
@@ -217,16 +229,18 @@ class Spread:
         text = write(node, name, call)
         return f"({text})" if isinstance(node, (Sum, Operation)) else text
 
-    def _previous(self, name: str, unit: int, size: int) -> Factor:
+    def _previous(self, name: str, unit: Any, size: int) -> Factor:
         """Return the state before this step: `hidden`, or `hidden 1` for one unit of several."""
         state = self.source.beside(self.number, name)
-        row = self.source.row_before(state)
-        index, name = _name_entry(name, row, unit, size)
+        index, name = _name_entry(name, self.source.row_before(state), unit, size)
+        return self._before(state._replace(unit=index), name)
+
+    def _before(self, state: TraceNode, name: str) -> Factor:
+        value = float(self.source.row_before(state)[state.unit])
         if state.position == 0:
-            return Factor(f"{name} at start", float(row[index]), Message("{state} at start", state=name))
-        before = state._replace(position=state.position - 1, unit=index)
-        shown = Message("previous {state}", state=name)
-        return Factor(f"{name} before", float(row[index]), shown, node=before, further=True)
+            return Factor(f"{name} at start", value, Message("{state} at start", state=name))
+        before, shown = state._replace(position=state.position - 1), Message("previous {state}", state=name)
+        return Factor(f"{name} before", value, shown, node=before, further=True)
 
     def _entry(self, name: str, array: Array, index: tuple[int, ...]) -> Factor:
         index = (*index[:-1], index[-1] if array.shape[-1] > 1 else 0)
@@ -234,7 +248,7 @@ class Spread:
         value = float(array[index])
         if name in PACKED and not self.number.is_returned:
             cell = self.source.maker(self.number)
-            *row, start = offset_of(cell.text, name, self.number.part.part, cell.sizes(None))
+            *row, start = offset_of(cell.text, name, self.number.part.part, self.source.sizes(self.number))
             entry = (*row, *index[:-1], start + index[-1])
         return Factor(f"{'bias' if name in BIASES else name}{list(entry)}", value, is_weight=is_kernel)
 
@@ -270,19 +284,12 @@ def _name_entry(text: str, row: Array, unit: int, size: int) -> tuple[int, str]:
     return index, f"{text} {index}" if size and len(row) == size else text
 
 
-def _without_minus(node: Node) -> Node | None:
+def without_minus(node: Node) -> Node | None:
     """Return `half * tanh(memory)` for `-half * tanh(memory)`; None where no minus stands before."""
     match node:
         case Sum(((-1, inner),)):
             return inner
         case Operation("*" | "/" as symbol, left, right):
-            positive = _without_minus(left)
+            positive = without_minus(left)
             return None if positive is None else Operation(symbol, positive, right)
     return None
-
-
-def _factors_of(node: Node) -> list[Node]:
-    match node:
-        case Operation("*", left, right):
-            return [*_factors_of(left), *_factors_of(right)]
-    return [node]
