@@ -13,6 +13,7 @@ from rnncli.errors import Flag, Message, UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer
 from rnncli.layers.stack import Stack
+from rnncli.process import memory
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.values import Shape
 
@@ -253,9 +254,15 @@ def reason_not_traced(case: Case) -> Message | None:
 def trace(case: Case) -> Result:
     """Compute what the layers return and a trace of every step, with the engine that records them.
 
-    Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
+    Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype;
+    InputError if the machine has less memory than every line of every step needs.
     """
     compute.require_room(case, len(case.inputs))
+    batch, steps = case.inputs.shape[:2]
+    parts = list_loop_parts(case.stack, case.inputs.shape).values()
+    units = {(part.layer, part.direction, part.label): part.units for part in parts}
+    needed = case.inputs.dtype.itemsize * batch * steps * sum(units.values())
+    memory.refuse_beyond(needed, Message("the trace"))
     if refusal := reason_not_traced(case):
         advice = "Use rnncli run, or trace lstm, gru or another recurrent layer in float32."
         raise UsageError(refusal, advice)

@@ -17,6 +17,7 @@ import rnncli
 from rnncli import compute
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
+from rnncli.errors import InputError
 from rnncli.result import Result
 from rnncli.specs.build import read_equations
 from rnncli.values import sizes
@@ -409,3 +410,17 @@ hidden = "sum(window, taps) + x @ kernel"
     wanted = np.zeros((2, 3, 3))
     wanted[:, 1:] = np.tanh(3)
     np.testing.assert_allclose(returned["last_window_state"], wanted, rtol=1e-12)
+
+
+def test_a_trace_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of every step counts, not the units: 4,096 steps of 32 heads of 128 x 128 are 8 GiB."""
+    case = case_of(f"@'{ROOT}/samples/cells/gated_deltanet.toml'(4096, heads=32)", "float32", started=False)
+    inputs = np.broadcast_to(np.float32(0), (1, 4096, case.inputs.shape[-1]))
+    asked: list[int] = []
+    monkeypatch.setattr("rnncli.process.memory.total", lambda: 2**33)
+    monkeypatch.setattr(compute, "run", lambda *_: asked.append(1))
+    with pytest.raises(InputError, match="the trace would need"):
+        tracing.trace(case._replace(inputs=inputs, weights=None))
+    assert not asked
+    tracing.trace(case._replace(inputs=inputs[:, :1024], weights=None))
+    assert asked
