@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -29,6 +30,8 @@ from rnncli.values import Array, sizes
 
 BATCH, LARGEST = 2, 100.0
 """Sequences of a case; beyond the largest number, the weights become smaller."""
+MOST_NUMBERS = 2**16
+"""Of all states of a sequence: no fault needs more, and every case is computed with each fault."""
 TINY, LARGE, SHIFT = 1e-3, 8.0, 3.0
 """The factors of tiny and of large inputs, and what is added to the arguments of decays."""
 
@@ -79,6 +82,10 @@ def list_cell_cases(text: str) -> tuple[KitCase, ...]:
         what, advice = "{--cell:text} is not a cell of a file.", "Name its file: {--cell '@cell.toml(16)'}."
         raise UsageError(what, advice, text=text)
     form = CellForm(cell, cell.sizes(None).known["features"] or cell.units)
+    numbers = sum(prod(form.sizes.shape(form.sizes.axes[state])) for state in form.names)
+    if numbers > MOST_NUMBERS:
+        what = "the states of {--cell:text} have {numbers} numbers, and those of a case at most {most}."
+        raise UsageError(what, "Give smaller sizes.", text=text, numbers=numbers, most=MOST_NUMBERS)
     return tuple(_build(form, row) for row in ROWS)
 
 

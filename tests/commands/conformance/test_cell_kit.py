@@ -242,6 +242,7 @@ def test_a_program(rnncli: Run, tmp_path: Path) -> None:
         (["--cell", CELL, "--implementation", "rnncli"], "--implementation is for nodes of ONNX"),
         (["--cell", CELL, "--select", "lstm_forward"], "there is no case 'lstm_forward'"),
         (["--cell", "@none.toml(4)"], "none.toml"),
+        (["--cell", CELL.replace("(8)", "(2000)")], "Give smaller sizes"),
     ],
 )
 def test_what_is_refused(words: list[str], said: str, rnncli: Run, tmp_path: Path) -> None:
