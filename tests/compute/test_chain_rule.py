@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from oracle import cover_pairs
 
 from rnncli.ask import Ask, subject_of
 from rnncli.cells.reading import AXES_ALONE
@@ -51,13 +52,9 @@ scale = "activation(scale * slope + root - power + shares) - count"
 hidden = "gate * hidden + (1 - gate) * activation((gate * limited) @ recurrent_kernel + scale)"
 """
 
-LAYERS = [
-    *(
-        f"{kind}, return_sequences={sequences}, return_state=True, go_backwards={backwards})"
-        for kind, sequences, backwards in product(
-            ("SimpleRNN(3", "LSTM(3", "GRU(3", "RNN(@Every(3)"), (False, True), (False, True)
-        )
-    ),
+GIVEN = [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")]
+"""Whether there is a mask, whether there are initial states, and the dtype."""
+OTHERS = [
     "GRU(2, reset_after=False, use_bias=False)",
     "LSTM(2, activation='relu', recurrent_activation='softmax', return_sequences=True)",
     "GRU(3, activation='sparsemax', recurrent_activation='hard_sigmoid')",
@@ -67,13 +64,30 @@ LAYERS = [
     "GRU(2, stateful=True, unroll=True)",
     "Bidirectional(SimpleRNN(2), backward_layer=GRU(3, go_backwards=True))",
     "Bidirectional(GRU(2, go_backwards=True), backward_layer=GRU(2))",
-    *(
-        f"Bidirectional(LSTM(2, return_sequences={sequences}, return_state=True), merge_mode={mode!r})"
-        for sequences, mode in product((False, True), ("concat", "sum", "mul", "ave", None))
-    ),
     "Bidirectional(RNN(@Every(2), return_state=True), merge_mode='mul')",
     "Bidirectional(RNN(@Every(2), return_sequences=True), merge_mode=None)",
 ]
+FLAGS = (False, True)
+LAYERS = [
+    *(
+        (f"{row['kind']}, return_sequences={row['sequences']}, go_backwards={row['backwards']})",
+         *row["given"], row["chosen"])
+        for row in cover_pairs({
+            "kind": ("SimpleRNN(3", "LSTM(3", "GRU(3", "RNN(@Every(3)"),
+            "sequences": FLAGS, "backwards": FLAGS, "given": GIVEN, "chosen": (0, -1),
+        })
+    ),
+    *(
+        (f"Bidirectional(LSTM(2, return_sequences={sequences}), merge_mode={mode!r})", *given, chosen)
+        for (chosen, mode, sequences), given in zip(
+            [*product((0,), ("concat", "sum", "mul", "ave", None), FLAGS), *product((1, -1), (None,), FLAGS)],
+            cycle(GIVEN),
+            strict=False,
+        )
+    ),
+    *((text, *given, chosen) for text in OTHERS for given, chosen in zip(GIVEN, (0, -1, 0), strict=True)),
+]  # fmt: skip
+"""Expressions, what is given, and which of the layer's tensors is differentiated."""
 STACKS = [
     ["GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"],
     ["Bidirectional(LSTM(2, return_sequences=True), merge_mode='mul')", "SimpleRNN(3)"],
@@ -168,20 +182,20 @@ def test_the_cell_uses_every_function() -> None:
     assert all(f"{function}(" in EVERY_FUNCTION for function in FUNCTIONS if function not in AXES_ALONE)
 
 
-@pytest.mark.parametrize(
-    ("masked", "given", "dtype"),
-    [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")],
-)
-@pytest.mark.parametrize("expression", LAYERS)
+@pytest.mark.parametrize(("expression", "masked", "given", "dtype", "chosen"), LAYERS)
 @pytest.mark.slow
-def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> None:
+def test_one_layer(expression: str, masked: bool, given: bool, dtype: str, chosen: int) -> None:
     case = case_of([expression], dtype, masked, given)
-    infos = Stack(case.stack.with_returns(return_state=True)).outputs(SHAPE)
-    backward = given and "merge_mode=None" in expression
-    chosen = infos[1 if backward else len(expression) % len(infos)]
+    tensor = Stack(case.stack.with_returns(return_state=True)).outputs(SHAPE)[chosen]
     # Step 1 of 5: the backward output is flipped, which the step in the middle would not show.
-    one = f"{chosen.name}[{int(masked)}, {-1 if len(chosen.shape) == 2 else 1}]"
-    check_gradients(case, one if masked else f"{infos[0].name}[1]", wide=dtype == "float32")
+    numbers = f"{tensor.name}[{int(masked)}, {-1 if len(tensor.shape) == 2 else 1}]"
+    check_gradients(case, numbers if masked else f"{tensor.name}[1]", wide=dtype == "float32")
+
+
+@pytest.mark.slow
+def test_an_output_that_the_mask_makes_zeros() -> None:
+    layer = "LSTM(2, return_sequences=True, zero_output_for_mask=True)"
+    check_gradients(case_of([layer], "float64", True, True), "hidden_states[1, 2:4]")
 
 
 @pytest.mark.slow
@@ -194,10 +208,7 @@ def test_several_cells_in_float32(expression: str) -> None:
     check_gradients(case._replace(weights=small))
 
 
-@pytest.mark.parametrize(
-    ("masked", "given", "dtype"),
-    [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")],
-)
+@pytest.mark.parametrize(("masked", "given", "dtype"), GIVEN)
 @pytest.mark.parametrize("expressions", STACKS)
 @pytest.mark.slow
 def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -> None:
@@ -207,7 +218,7 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("masked", "training"), [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
     ("expression", "weight", "gates"),
     [
@@ -225,13 +236,12 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
         ("RNN(@Every(2))", "narrow", ["free"]),
     ],
 )
-def test_weights_by_gate(
-    expression: str, weight: str, gates: list[str], masked: bool, training: bool
-) -> None:
+def test_weights_by_gate(expression: str, weight: str, gates: list[str], masked: bool) -> None:
     import tensorflow as tf
 
     from rnncli.compute.engines import tensorflow as engine
 
+    training = "dropout" in expression
     case = case_of([expression], "float64", masked, False)._replace(training=training, seed=3)
     ours = curves.gradients(case, weight).by_line
     with engine.make_layers(case, case.weights or {}) as (_, (layer,)):
@@ -283,22 +293,21 @@ def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -
     check_gradients(case, "hidden_state[1]")
 
 
-@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
-    "expressions",
+    ("masked", "expressions"),
     [
-        ["LSTM(3, dropout=0.4, recurrent_dropout=0.3, return_sequences=True)"],
-        ["LSTM(3, dropout=0.4)"],
-        ["GRU(3, dropout=0.4, recurrent_dropout=0.3, reset_after=False)"],
-        ["GRU(3, recurrent_dropout=0.3, go_backwards=True)"],
-        ["SimpleRNN(3, dropout=0.4, recurrent_dropout=0.3)"],
-        ["RNN(@Every(3, dropout=0.4, recurrent_dropout=0.3))"],
-        ["Bidirectional(GRU(3, dropout=0.4, recurrent_dropout=0.3), merge_mode='mul')"],
-        ["GRU(3, dropout=0.4, return_sequences=True)", "LSTM(2, recurrent_dropout=0.5)"],
+        (True, ["LSTM(3, dropout=0.4, recurrent_dropout=0.3, return_sequences=True)"]),
+        (False, ["LSTM(3, dropout=0.4)"]),
+        (False, ["GRU(3, dropout=0.4, recurrent_dropout=0.3, reset_after=False)"]),
+        (True, ["GRU(3, recurrent_dropout=0.3, go_backwards=True)"]),
+        (False, ["SimpleRNN(3, dropout=0.4, recurrent_dropout=0.3)"]),
+        (True, ["RNN(@Every(3, dropout=0.4, recurrent_dropout=0.3))"]),
+        (True, ["Bidirectional(GRU(3, dropout=0.4, recurrent_dropout=0.3), merge_mode='mul')"]),
+        (False, ["GRU(3, dropout=0.4, return_sequences=True)", "LSTM(2, recurrent_dropout=0.5)"]),
     ],
 )
 @pytest.mark.slow
-def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
+def test_dropout_as_it_is_drawn(masked: bool, expressions: list[str]) -> None:
     case = case_of(expressions, "float64", masked, False)._replace(training=True, seed=5)
     of = case.stack.outputs(SHAPE)[0].name
     check_gradients(case, f"{of}[1]")
