@@ -144,12 +144,12 @@ def with_dtype(text: str, dtype: str) -> str:
 def check_gradients(case: Case, of: str | None = None, *, wide: bool = False) -> None:
     """Compare every curve of NumPy with TensorFlow's.
 
-    wide: compare with float64 instead: NumPy's error may be up to twice TensorFlow's, which rounds too.
+    wide: compare with its float64 instead: NumPy's error may be up to twice TensorFlow's, which rounds too.
     """
     ours, theirs = (curves.gradients(case, of, engine) for engine in ("numpy", "tensorflow"))
     assert (ours.header.engine, theirs.header.engine) == ("numpy", "tensorflow")
     assert ours.target.text == theirs.target.text
-    exact = curves.gradients(in_float64(case), of, "numpy") if wide else theirs
+    exact = curves.gradients(in_float64(case), of, "tensorflow") if wide else theirs
     for mine, other, truth in zip(ours.curves, theirs.curves, exact.curves, strict=True):
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.masked_steps, other.masked_steps)
