@@ -44,7 +44,8 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
     for exercise in lesson.exercises():
         sections.append(_exercise(exercise, exercises))
         entries.append((f"exercise-{exercise.number}", f"✎ {exercise.number}", _titles(exercise)))
-    heading = f'<h1>{_both(_words("lesson"))}</h1>\n<p class="deck-way">{_both(_words("way"))}</p>'
+    title = f'<h1 id="lesson">{_both(_words("lesson"))}</h1>\n<p class="deck-way">{_both(_words("way"))}</p>'
+    heading = f'<section aria-labelledby="lesson">{title}</section>'
     links = "\n".join(
         f'<li><a href="#{name}"><span class="deck-mark">{mark}</span> {_both(titles)}</a></li>'
         for name, mark, titles in entries
@@ -86,7 +87,7 @@ def _titles(told: Step | Exercise) -> dict[str, str]:
 def _step(step: Step, layers: dict[str, Any], *, answers: bool) -> str:
     """Return a step; the data of its live layers is added to `layers`."""
     topic, live = step.topics[0], ""
-    if data := _live(step.commands[0]):
+    if data := next(filter(None, map(_live, step.commands)), None):
         layers[f"live-{topic}"] = data
         live = _root(topic)
     texts = {lang: "".join(_told(step, lang, is_live=bool(data), answers=answers)) for lang in LANGUAGES}

@@ -194,7 +194,7 @@ def observe_mask(view: View, masked_command: str, command: str) -> Observation:
 
 def observe_halves(view: View, *commands: str) -> Observation:
     """Show two calls for the halves of the sentence, stateful and not, and one call for the whole."""
-    stateful, fresh, whole = (run_line(command).outputs for command in commands)
+    stateful, whole, fresh = (run_line(command).outputs for command in commands)
     (end,) = whole[0].values
 
     def column(halves: Array) -> Rows:
@@ -204,7 +204,7 @@ def observe_halves(view: View, *commands: str) -> Observation:
     headings = ("GRU(3, stateful=True)", "GRU(3, stateful=False)")
     beside = _draw_beside(view, headings, names, column(stateful[0].values), column(fresh[0].values))
     legend = line(f"<- {say('the same numbers', view.lang)}", "dim")
-    return Observation((beside, legend), (stateful, fresh, whole))
+    return Observation((beside, legend), (stateful, whole, fresh))
 
 
 def observe_windows(view: View, command: str) -> Observation:

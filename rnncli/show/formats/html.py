@@ -118,7 +118,8 @@ def _table(table: Table, view: View, *, has_head: bool = True) -> str:
         over = f'<span class="numbers">{" " * sum_widths(measures.gutter.values())}</span>'
         for column, *cells in zip(table.columns, *table.rows, strict=True):
             blanks = over if any(map(has_numbers, cells)) else ""
-            head += f"<th{RIGHT * column.right}>{blanks}{escape(column.heading)}</th>"
+            tag = "th" if column.heading.strip() else "td"  # a heading that says nothing is none
+            head += f"<{tag}{RIGHT * column.right}>{blanks}{escape(column.heading)}</{tag}>"
         head = f"<thead><tr>{head}</tr></thead>"
     rows = (
         "".join(
@@ -144,7 +145,7 @@ def _grid(grid: Grid, view: View) -> str:
         )
         for down, tables in zip(grid.down, grid.cells, strict=True)
     ]
-    return f'<table class="grid"><thead><tr><th></th>{heads}</tr></thead>{_rows(rows)}</table>'
+    return f'<table class="grid"><thead><tr><td></td>{heads}</tr></thead>{_rows(rows)}</table>'
 
 
 def _cell(cell: TableCell, view: View, measures: Measures) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ EXERCISES = [f"exercise-{exercise.number}" for exercise in lesson.exercises()]
 LIVE = [
     step.topics[0]
     for step in lesson.steps()
-    if step.commands[0].split()[1] in ("run", "trace") and "--stateful" not in step.commands[0]
+    if step.commands[0].split()[1] in ("run", "trace")
 ]
 LIVE.insert(LIVE.index("bidirectional") + 1, "bank")
-"""Steps whose first command runs a layer once, and the second look of one."""
+"""Steps that run a layer, and the second look of one."""
 
 Opens = Callable[..., Any]
 
@@ -121,10 +122,9 @@ def test_arrows_inside_a_layer_and_a_field_turn_no_page(lesson_at: Opens) -> Non
 def test_a_swipe_over_the_text_turns_the_page(lesson_at: Opens) -> None:
     page = lesson_at("#lstm", width=390, height=844, has_touch=True)
     swipe(page, (300, 200), (100, 215))
-    page.wait_for_function("document.getElementById('lstm_both').checkVisibility()")
-    page.wait_for_timeout(300)
+    assert seen(page) == ["lstm_both"]
     swipe(page, (100, 200), (300, 190))
-    page.wait_for_function("document.getElementById('lstm').checkVisibility()")
+    assert seen(page) == ["lstm"]
     swipe(page, (200, 500), (190, 200))
     page.evaluate("document.querySelector('.step:not([hidden]) .live').scrollIntoView()")
     swipe(page, (300, 400), (60, 400))
@@ -132,18 +132,23 @@ def test_a_swipe_over_the_text_turns_the_page(lesson_at: Opens) -> None:
 
 
 def swipe(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Swipe with a finger, until the page has seen its end: a scroll of the browser cancels a touch."""
+    page.evaluate("""() => {
+      globalThis.isLifted = false;
+      for (const end of ["touchend", "touchcancel"]) addEventListener(end, () => { globalThis.isLifted = true; });
+    }""")
     touch = page.context.new_cdp_session(page)
     points = [[{"x": x, "y": y}] for x, y in (start, ((start[0] + end[0]) / 2, start[1]), end)]
     for kind, point in zip(("touchStart", "touchMove", "touchMove"), points, strict=True):
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": point})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_timeout(100)
+    page.wait_for_function("isLifted")
 
 
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_slides_are_larger_and_turn_by_a_remote(lesson_at: Opens, width: int) -> None:
     page = lesson_at("#slides", width=width, height=1080)
-    size = "document.querySelector('.step:not([hidden]) h2').getBoundingClientRect().height"
+    size = "document.querySelector('.step:not([hidden]) .deck-above').getBoundingClientRect().height"
     large = page.evaluate(size)
     assert seen(page) == TOPICS[:1]
     page.keyboard.press("PageDown")
@@ -212,7 +217,7 @@ def test_without_script_it_is_one_long_page_with_contents(lesson_at: Opens) -> N
     assert page.locator("#lstm").locator("xpath=ancestor::section").get_by_role("table").first.is_visible()
 
 
-def test_the_print_has_every_step_with_its_table_and_its_answer(lesson_at: Opens) -> None:
+def test_the_print_has_every_step_with_its_picture_its_table_and_its_answer(lesson_at: Opens) -> None:
     page = lesson_at("#lstm")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
@@ -220,8 +225,42 @@ def test_the_print_has_every_step_with_its_table_and_its_answer(lesson_at: Opens
     tables = "all => all.every((each) => each.checkVisibility())"
     assert page.eval_on_selector_all(".said-en > .repeated", tables)
     assert page.eval_on_selector_all(".said-en > details.answer", "all => all.every((each) => each.open)")
+    drawn = "all => all.filter((cell) => cell.checkVisibility()).map((cell) => cell.closest('.live').dataset.step)"
+    assert page.eval_on_selector_all(".drawing", drawn) == LIVE
     assert not page.locator(".deck-bar").is_visible()
     assert page.pdf()[:4] == b"%PDF"
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert seen(page) == ["lstm"]
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_step_takes_three_screens_of_a_phone_at_most(lesson_at: Opens, lang: str) -> None:
+    page = lesson_at(width=390, height=844, is_mobile=True, has_touch=True)
+    page.get_by_label("Language").select_option(lang)
+    for name in (*TOPICS, *EXERCISES):
+        page.evaluate(f"location.hash = '{name}'")
+        page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+        assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 844, name
+
+
+@pytest.mark.parametrize("name", ["lstm_both", "masks"])
+def test_cell_and_number_stand_side_by_side(lesson_at: Opens, name: str) -> None:
+    page = lesson_at(f"#{name}")
+    cell, value = (page.locator(f".step:visible {part}").bounding_box() for part in (".drawing", ".value"))
+    assert cell["x"] + cell["width"] < value["x"]
+    assert cell["y"] - 50 < value["y"] < cell["y"] + cell["height"] <= 800
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_deck(lesson_at: Opens, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = lesson_at("#slides", color_scheme=scheme)
+    for name in (*TOPICS, EXERCISES[0]):
+        page.evaluate(f"location.hash = 'slides/{name}'")
+        page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+        found = axe.run(page).response["violations"]
+        assert found == [], (name, json.dumps(found, indent=1)[:3000])
 
 
 def test_the_answers_can_be_left_out() -> None:

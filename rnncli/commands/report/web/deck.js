@@ -32,8 +32,8 @@ class Deck {
       touchstart: (event) => this.touch(event),
       touchend: (event) => this.lift(event),
       resize: () => this.fit(),
-      beforeprint: () => this.openAnswers(true),
-      afterprint: () => this.openAnswers(false),
+      beforeprint: () => this.unfold(true),
+      afterprint: () => this.unfold(false),
     };
     for (const [name, act] of Object.entries(listeners)) addEventListener(name, act, { passive: name !== "keydown" });
     this.poseExercises();
@@ -208,9 +208,11 @@ class Deck {
     if (Math.abs(across) > Math.max(SWIPE, 2 * Math.abs(down))) this.turn(across < 0 ? 1 : -1);
   }
 
-  /** Open the answers for the paper, and close them again. */
-  openAnswers(open) {
-    for (const answer of document.querySelectorAll("details.answer")) answer.open = open;
+  /** Show every step with its layers and its answer for the paper, and fold them again. */
+  unfold(open) {
+    for (const page of this.pages) page.hidden = !open && page !== this.shown;
+    for (const part of document.querySelectorAll("details:is(.answer, .look)")) part.open = open;
+    if (open) for (const root of document.querySelectorAll(".live")) this.layerIn(root);
   }
 }
 

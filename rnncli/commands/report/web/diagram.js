@@ -6,8 +6,8 @@ import { addressOf, indicesOf } from "./layer.js";
 import { DIGIT, Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
 import { toggleMask } from "./settings.js";
 
-// The narrowest drawing of the wide layout, and how much wider than written a narrow one may be, in pixels.
-const NARROWEST = 560;
+// How far a wide drawing may be squeezed, and a narrow one be stretched.
+const SQUEEZE = 0.68;
 const STRETCH = 1.25;
 // The drawing of a cell of many lines, which is wider than the page by this factor, moves sideways: with this size, narrow
 // and wide.
@@ -34,8 +34,9 @@ class Drawing {
       parts: [],
       names: [],
     });
-    this.isWide = page.width >= NARROWEST;
-    this.layout = this.loop.cell.diagram[this.isWide ? "wide" : "narrow"];
+    const { diagram } = this.loop.cell;
+    this.isWide = page.cellWidth >= SQUEEZE * diagram.wide.wide;
+    this.layout = diagram[this.isWide ? "wide" : "narrow"];
     const { wide, high, shapes, wires } = this.layout;
     this.wires = draw("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     for (const wire of wires) this.wires.append(...this.wire(wire));
@@ -193,7 +194,7 @@ class Drawing {
   state(shape) {
     const { line } = shape;
     const color = lineColor(this.loop.cell, line);
-    const name = make(`span.state-name.${color}`, this.box({ ...shape, y: shape.y - shape.high / 2 - 9, high: 16 }));
+    const name = make(`span.state-name.${color}`, this.box(shape));
     this.names.push({ name, shape });
     return [name, opensNearest(make("div.at.units", this.box(shape), this.units(shape)))];
   }

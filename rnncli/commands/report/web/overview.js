@@ -52,15 +52,20 @@ export class Overview {
     this.band.style.gridRow = `1 / ${this.rows}`;
   }
 
-  /** Add a row: its label, and what stands at each step, from the first column on. */
-  row(label, kind, made) {
+  /** Add a row: its label, and what stands at each step.  isAlone: at one step alone, in half of the row beside its label. */
+  row(label, kind, made, isAlone = false) {
     const name = label && make(`span.label.${kind}`, label);
-    if (name) name.style.gridArea = this.page.isNarrow ? `${this.rows} / 1 / auto / -1` : `${this.rows} / 1`;
-    const parts = this.steps.map((step) => {
-      const part = made(step);
-      if (part) part.style.gridArea = `${this.rows} / ${this.first + step}`;
-      return part;
-    });
+    const parts = this.steps.map((step) => made(step));
+    const middle = 1 + Math.ceil(this.steps.length / 2);
+    const halves = [`1 / auto / ${middle}`, `${middle} / auto / -1`];
+    for (const [step, part] of parts.entries()) {
+      const column = isAlone ? halves[Number(step > 0)] : this.first + step;
+      if (part) part.style.gridArea = `${this.rows} / ${column}`;
+    }
+    if (name) {
+      const across = this.page.isNarrow ? "1 / auto / -1" : "1";
+      name.style.gridArea = `${this.rows} / ${isAlone ? halves[Number(Boolean(parts[0]))] : across}`;
+    }
     this.element.append(...[...parts, name].filter(Boolean));
     this.rows += 1;
     return parts;
@@ -80,8 +85,9 @@ export class Overview {
 
   /** Return the vector of a step.  made: the control of each of its numbers, given how many digits it may have. */
   vector(step, kind, count, made) {
-    const perNumber = roomIn(this.width / count - 1);
-    const stands = perNumber < 4 && count <= MOST_UNITS && !kind.includes("gates");
+    const isAlone = kind.includes("alone");
+    const perNumber = roomIn((isAlone ? 2 : 1) * (this.width / count) - 1);
+    const stands = perNumber < 4 && count <= MOST_UNITS && !kind.includes("gates") && !isAlone;
     const room = stands ? roomIn(this.width) : perNumber;
     const numbers = Array.from({ length: count }, (_, unit) => made(unit, room));
     this.columns[step].push(...this.numbers.all.slice(-count));
@@ -164,6 +170,7 @@ export class Overview {
     const { model, say } = page;
     const layer = this.chain.at(-1);
     const { merge, bidirectional } = layer.flags;
+    const canBeAlone = page.isNarrow && this.steps.length > 1;
     for (const [index, tensor] of model.tensors(layer).entries()) {
       const isSplit = bidirectional && !tensor.half && merge === "concat";
       const units = isSplit ? model.halvesOf(layer).map((half) => layer.halves[half].cell.units) : [];
@@ -176,6 +183,7 @@ export class Overview {
       for (const [part, [half, first, count]] of parts.entries()) {
         const title = part === 0 ? [tensor.name] : [];
         const kind = lineColor(layer.halves[half].cell, layer.halves[half].cell.states[tensor.state ?? 0]);
+        const isAlone = canBeAlone && !tensor.isSequence;
         this.row(
           [index + part === 0 && make("b", say("returned")), ...title.map((name) => make("small", ...broken(name)))],
           "returned",
@@ -196,8 +204,9 @@ export class Overview {
                 read: () => tensor.of(page.done(layer, sequence))[row * width + first + unit],
                 scale: () => page.scaleOfLine(layer, half, layer.halves[half].cell.states[tensor.state ?? 0]),
               });
-            return this.vector(step, `returned.${kind}`, count ?? width, numbers);
+            return this.vector(step, `returned.${kind}${isAlone ? ".alone" : ""}`, count ?? width, numbers);
           },
+          isAlone,
         );
       }
     }

@@ -21,6 +21,7 @@ const QUICK = 500_000;
 const WIDE = 1000;
 const MIDDLE = 720;
 const PANEL = 384;
+const BESIDE_CELL = 314;
 // Most time steps of two sequences that stand side by side.
 const MOST_SIDE_BY_SIDE = 6;
 // Screens on which there is room for the gates over time.
@@ -75,7 +76,6 @@ class Page {
     // Escape closes what hovering or the focus says, until something else is pointed at.
     addEventListener("keydown", ({ key }) => root.classList.toggle("quiet", key === "Escape"));
     root.addEventListener("pointerover", () => root.classList.remove("quiet"));
-    addEventListener("beforeprint", () => this.full || this.render(MIDDLE));
     // Maps are painted, so they do not follow the theme, nor the paper, by themselves.
     for (const media of ["print", "(prefers-color-scheme: dark)"]) {
       matchMedia(media).addEventListener("change", () => {
@@ -143,9 +143,10 @@ class Page {
     if (!width) return;
     const { short, left, root } = this;
     this.isNarrow = width < MIDDLE;
-    const isWide = width >= WIDE;
-    this.width = (isWide ? width - PANEL : width) - (this.isNarrow ? 2 * 17 : 2 * 35);
-    root.dataset.size = isWide ? "wide" : this.isNarrow ? "narrow" : "middle";
+    const size = width >= WIDE ? "wide" : this.isNarrow ? "narrow" : "middle";
+    this.width = (size === "wide" ? width - PANEL : width) - (this.isNarrow ? 2 * 17 : 2 * 35);
+    this.cellWidth = size === "middle" ? this.width - BESIDE_CELL : this.width;
+    root.dataset.size = size;
     root.style.setProperty("--full", `${width}px`);
     root.style.setProperty("--zoom", Math.min(700 / width, 1).toFixed(3));
     this.slopes = this.gradient();
@@ -158,6 +159,8 @@ class Page {
     this.code = codePanel(this);
     this.live = make("p.status", { role: "status" });
     this.undoing = undoControls(this);
+    const panel = sheet(this, make("div.beside", this.equation.element, this.returned.element, this.code.element));
+    const isBeside = size === "middle";
     root.replaceChildren(
       make("header.top", this.title, this.switches(), this.undoing.element),
       make("div.tools", this.controls(), !this.isNarrow && colorKey(this)),
@@ -174,10 +177,9 @@ class Page {
           sentenceField(this),
         ),
         this.isNarrow && colorKey(this),
-        this.cell.element,
-        !short && make("div.reading", readingLines(this)),
+        make("div.focus", this.cell.element, !short && make("div.reading", readingLines(this)), isBeside && panel),
       ),
-      sheet(this, make("div.beside", this.equation.element, this.returned.element, this.code.element)),
+      ...(isBeside ? [] : [panel]),
       this.live,
     );
     this.update();
