@@ -172,6 +172,10 @@ class InputNames(NamedTuple):
         """Return the name of a time step; "" if it has none."""
         return self.steps[sequence][time] if self.steps else ""
 
+    def turned(self) -> "InputNames":
+        """Return the names as a layer reads them above one with go_backwards: the last step first."""
+        return self._replace(steps=tuple(row[::-1] for row in self.steps))
+
     def answer(self, value: float) -> str:
         """Return the answer nearest to an output; "" if there is none."""
         known = self.answers if value == value else {}

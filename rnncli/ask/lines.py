@@ -231,7 +231,7 @@ class LineCases:
             self.first_case = self.given.case(arranged)
         where = line.name if line.number > 1 else ""
         self.remarks.add(arranged.remarks, where)
-        names = self.given.names(arranged)
+        names = arranged.names
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask, names=names)
         if (case.mask is not None) not in self._checked_masks:
             self._checked_masks.add(case.mask is not None)

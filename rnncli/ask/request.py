@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
 from rnncli.errors import Flag, Message, Text, UsageError, inside
 from rnncli.options import BY_NAME, first_given, flag_name, is_given, names, of_files_alone
-from rnncli.values import Document, InputNames, RawValue, Shape
+from rnncli.values import Document, RawValue, Shape
 
 if TYPE_CHECKING:
     from rnncli.inputs.arrange import Arrangement, ArrangeOptions
@@ -356,18 +356,13 @@ class Given(NamedTuple):
             calls=self.calls,
             all_layers=self.all_layers,
             all_calls=self.all_calls,
-            names=self.names(arranged),
+            names=arranged.names,
         )
         if case.weights is None and case.initial_state is None:
             return case
         from rnncli.layers.shape_checks import check_case
 
         return check_case(case, self.weights.where, self.initial_state.where)
-
-    def names(self, arranged: "Arrangement") -> InputNames:
-        """Return the names of these inputs; none of time steps if a layer turns them for the layers above."""
-        is_turned = any(layer.is_reversed for layer in self.stack.layers[:-1])
-        return arranged.names._replace(steps=()) if is_turned else arranged.names
 
 
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]

@@ -242,6 +242,7 @@ class _PreparedCase:
                 raise EngineError(what, advice, engine=self.engine, label=label, shape=theirs, expected=ours)
         equal = select_true(self.claims, tensors)
         masked = self.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)
+        names = case.names, case.names.turned()
         return Result(
             engines=(self.engine,),
             seed=case.seed,
@@ -262,7 +263,9 @@ class _PreparedCase:
                 )
                 for label, (info, layer, time, half) in expected.items()
             ),
-            trace=tuple(loop._replace(names=case.names) for loop in computed.trace),
+            trace=tuple(
+                loop._replace(names=names[self.stack.is_turned(int(loop.layer))]) for loop in computed.trace
+            ),
             weights=computed.weights,
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import Run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,14 +172,20 @@ def test_names_of_numbers() -> None:
     assert windows.steps == (("a", "b"), ("b", "c"))
 
 
-def test_steps_have_no_names_above_a_layer_that_turns_them() -> None:
-    def steps(*layers: str) -> Any:
-        document = {"inputs": NUMBERS[:1], "steps": ["a", "b"], "layer": list(layers)}
-        return arranged(document).names.steps
-
-    sequence, turned = "GRU(2, return_sequences=True)", "GRU(2, return_sequences=True, go_backwards=True)"
-    assert steps(sequence, "Dense(2)", turned) == (("a", "b"),)
-    assert steps(turned, sequence) == ()
+def test_a_layer_has_the_names_of_the_steps_that_it_reads(rnncli: Run) -> None:
+    """A layer with go_backwards turns them for the layers above; a second one turns them back."""
+    plain, turned = "GRU(2, return_sequences=True)", "GRU(2, return_sequences=True, go_backwards=True)"
+    layers = [plain, turned, plain, "Dense(2)", turned, plain]
+    document = json.dumps({"inputs": NUMBERS[:1], "steps": ["a", "b"], "layer": layers, "seed": 1})
+    traced = rnncli("trace", document, "-f", "csv").stdout.splitlines()
+    read = {(row.split(",")[0], *row.split(",")[2:4]) for row in traced[1:]}
+    assert read == {
+        (layer, time, name)
+        for layer, names in (("0", "ab"), ("1", "ab"), ("2", "ba"), ("4", "ba"), ("5", "ab"))
+        for time, name in zip("01", names, strict=True)
+    }
+    returned = rnncli("run", document, "--all-layers", "-f", "csv").stdout.splitlines()
+    assert {tuple(row.split(",")[2:4]) for row in returned[1:]} == {("0", "a"), ("1", "b")}
 
 
 def test_a_document_says_the_same_when_it_is_written_again() -> None:

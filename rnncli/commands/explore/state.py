@@ -208,7 +208,7 @@ def tables(state: State) -> list[NumberTable]:
     """Return the tables of the view; with `subtracts`, their differences from the run without held gates."""
     names, batch = state.shown.case.names, state.cursor["batch"]
     shown, free = _tables(state, state.shown, state.view), state.shown.without_hold
-    if names.steps:
+    if names.steps and state.view != "gates":
         shown = [replace(table, steps=[names.step(batch, t) for t in table.times]) for table in shown]
     if not state.subtracts or free is None or state.view in ("input", "weights"):
         return shown
@@ -273,13 +273,14 @@ def _part_table(loop: LoopTrace, part: Label, batch: int, axes: LoopAxes | None)
     for_states = next((gate for gate in gates if gate.part == "forget"), gates[0] if gates else None)
     gate = part if part.kind else for_states
     label, held = loop.label(part.short), loop.hold_masks.get(part)
-    masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
+    times, masked = loop.times.tolist(), (loop.status[batch] != 0).tolist()
+    steps = [loop.names.step(batch, time) for time in times] if loop.names.steps else ()
     note = new_state(loop.new_states[part].part) if part in loop.new_states else ""
     is_named = axes and axes.axes[part] != ("units",)
     names = [",".join(map(str, place)) for _, place in axes.kept(part, {})] if axes and is_named else []
     return NumberTable(
         str(label), _note(masked, note, held=held is not None), loop.parts[part][batch], "unit",
-        loop.times.tolist(), (), names, masked, held=held, label=label,
+        times, steps, names, masked, held=held, label=label,
         gate=str(loop.label(gate.short)) if gate else "", is_gate=bool(part.kind),
     )  # fmt: skip
 

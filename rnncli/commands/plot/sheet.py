@@ -209,9 +209,9 @@ def draw(
             names = tuple(f"{axis} {i}" if undrawn[i] else short for i, short in enumerate(shorts))
             values = case.inputs[chosen.batch, list(times)].T
             panel = Panel(say("input", lang), "input", values, axis, names, times, (), masked_steps)
-            layer_rows = [MapRow("", (panel,)), *layer_rows]
+            layer_rows = [_name_steps(MapRow("", (panel,)), case.names, chosen), *layer_rows]
         named = (MapRow(", ".join(filter(None, (name, row.label))), row.panels) for row in layer_rows)
-        rows += [_name_steps(row, case.names, chosen) for row in named if row.panels]
+        rows += [row if traced else _name_steps(row, case.names, chosen) for row in named if row.panels]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     shown = ", ".join(name for name, *_ in parts)
@@ -274,7 +274,11 @@ def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnR
         direction = say(loop.direction, selection.lang) if loop.shows_direction else ""
         label = ", ".join(filter(None, (layer, direction)))
         axes = axes_of(case, loop) if case.stack.has_axes else None
-        rows.append(MapRow(label, tuple(_draw_loop(loop, indices, selection, axes))))
+        rows.append(
+            _name_steps(
+                MapRow(label, tuple(_draw_loop(loop, indices, selection, axes))), loop.names, selection
+            )
+        )
         if axes:
             rows.append(MapRow(label, tuple(_draw_matrices(loop, indices, selection, axes))))
         statuses = loop.status[selection.batch, indices].tolist()

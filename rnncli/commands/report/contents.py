@@ -307,7 +307,10 @@ def _variant_entries(variants: Mapping[str, Spec], shape: tuple[int, ...]) -> di
         described = []
         for info in stack.outputs(shape):
             ends = info.ends, compute.real_ends(info)
-            said = [meaning(info.label, lang, each) for lang in ("en", "ko") for each in ends]
+            said = {
+                lang: list(dict.fromkeys(meaning(info.label, lang, each) for each in ends))
+                for lang in ("en", "ko")
+            }
             equals = [str(claim) for claim in claims.get(info.label, ())]
             described.append({"axes": list(info.axes), "meaning": said, "equals": equals})
         tensors += [entry for entry in described if entry not in tensors]
@@ -393,7 +396,6 @@ def _diagram(cell: Cell, features: int, *, wide: bool) -> dict[str, Any]:
     wires = [
         {
             "from": wire.source,
-            "to": wire.target,
             "rail": wire.rail,
             "points": [list(point) for point in wire.points],
         }

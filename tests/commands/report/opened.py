@@ -13,6 +13,8 @@ from command import Run
 
 LSTM = ("-l", "lstm", "--return-sequences", "--return-state", "--seed", "42")
 """The words of the page that most tests open."""
+WORDS = {"the": [0.5, 0.1], "film": [-0.2, 0.3], "is": [0.2, 0.2], "Not": [1.5, -1.0], "good": [0.7, 0.9]}
+"""The vectors of the words of sentences."""
 
 
 class Opened:
@@ -63,6 +65,10 @@ class Opened:
         """Mask a time step, or read it again."""
         self.page.get_by_role("slider").fill(str(step))
         self.page.get_by_role("checkbox", name="mask t=").click()
+
+    def press(self, name: str) -> None:
+        """Press a button of the chosen number."""
+        self.page.locator(".equation").get_by_role("button", name=name, exact=True).click()
 
 
 def run_command(rnncli: Run, page: Opened) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from browsers import open_browser
 from command import Run
-from opened import Opened
+from opened import WORDS, Opened
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +36,21 @@ def opens(browser: Any, rnncli: Run, tmp_path: Path) -> Iterator[Any]:
     for page in pages:
         page.context.close()
         assert page.faults == []
+
+
+@pytest.fixture
+def reads(opens: Any) -> Any:
+    """Open a page whose inputs are sentences."""
+
+    def write_and_open(*sentences: str, **context: Any) -> Opened:
+        case = {
+            "layer": "GRU(1, return_sequences=True)",
+            "inputs": sentences,
+            "words": WORDS,
+            "seed": 3,
+            "answers": {"-1": "bad", "1": "good"},
+            "about": {"en": "It flips at not.", "ko": "not에서 뒤집힙니다."},
+        }
+        return opens(json.dumps(case), **context)  # type: ignore[no-any-return]
+
+    return write_and_open

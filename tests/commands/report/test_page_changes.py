@@ -81,10 +81,10 @@ def test_a_masked_step_passes_its_states_on(opens: Any) -> None:
     page = opens("-l", "bilstm", "--return-sequences", "--mask", "[[1,1,0,1]]", "--seed", "1")
     rails, parts = page.page.locator(".drawing .skip"), page.page.locator(".drawing .part")
     assert parts.first.is_visible()
-    assert not rails.first.is_visible()
+    assert not rails.last.is_visible()
     page.page.get_by_role("slider").fill("2")
     assert rails.count() == 2
-    assert rails.first.is_visible()
+    assert rails.last.is_visible()
     assert not parts.first.is_visible()
     assert "NaN" not in page.page.locator("main").inner_text()
 
@@ -135,6 +135,21 @@ def test_masking_glows_as_a_drag_does(opens: Any) -> None:
         assert not [name for name in changed if "[0,0," in name]
         page.page.locator('.picture .number[style*="--glow: 1"]').first.wait_for(state="detached")
         assert glowing(page, ".picture") == []
+
+
+def test_the_panel_says_what_a_change_did_until_the_next(opens: Any) -> None:
+    page = opens(*LSTM)
+    before = page.ask("rnncli.explain('hidden[0,2,0]').value")
+    page.number("x[0,2,1]").press("+")
+    assert chosen(page) == "hidden[0,2,0]"  # that of t=0 does not depend on the input of t=2
+    moved = page.page.locator(".moved")
+    said = moved.inner_text()
+    assert said.endswith(f"was {before:.3f}".replace("-", "−"))
+    page.page.locator('.picture .number[style*="--glow: 1"]').first.wait_for(state="detached")
+    assert moved.inner_text() == said
+    page.number("x[0,0,1]").press("+")
+    assert chosen(page) == "hidden[0,2,0]"
+    assert moved.inner_text() != said
 
 
 def test_picture_and_table_glow_for_the_same_numbers(opens: Any) -> None:
@@ -219,6 +234,20 @@ def test_overview_cell_and_number_are_in_one_view(opens: Any, layer: str, size: 
         assert box["y"] >= 0
         assert box["y"] + box["height"] <= height, part
         assert box["x"] + box["width"] <= width
+
+
+def test_a_bidirectional_fits_a_low_screen(opens: Any) -> None:
+    page = opens("-l", "bilstm", "--return-sequences", viewport={"width": 1366, "height": 640})
+    box = page.page.locator(".drawing .xs").bounding_box()
+    assert box["y"] + box["height"] <= 640
+    assert page.page.locator(".drawing .number").first.bounding_box()["height"] >= 16
+
+
+def test_the_switches_of_a_phone_take_two_rows(opens: Any) -> None:
+    page = opens("-l", "bigru", "--return-sequences", **PHONE)
+    switches = page.page.locator(".switches")
+    assert switches.bounding_box()["height"] <= 2 * 46
+    assert all(label.bounding_box()["height"] >= 44 for label in switches.locator("label").all())
 
 
 @pytest.mark.parametrize("width", [320, 400, 768, 1280, 1920])

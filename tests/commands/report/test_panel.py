@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from command import Run
-from opened import LSTM, Opened, check_command, run_command
+from opened import LSTM, check_command, run_command
 
 pytest_plugins = ["page_fixtures"]
 pytestmark = pytest.mark.slow
@@ -17,26 +18,15 @@ pytestmark = pytest.mark.slow
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
-def mask(page: Opened, step: int) -> None:
-    """Mask a time step, or read it again."""
-    page.page.get_by_role("slider").fill(str(step))
-    page.page.get_by_role("checkbox", name="mask").click()
-
-
-def press(page: Opened, name: str) -> None:
-    """Press a button of the chosen number."""
-    page.page.locator(".equation").get_by_role("button", name=name, exact=True).click()
-
-
 def test_masks_holds_and_states_are_flags(opens: Any, rnncli: Run) -> None:
     page = opens(*LSTM)
     plain = page.ask("rnncli.command")
     assert plain == "rnncli run -l 'LSTM(3)' --return-sequences --return-state --seed 42"
-    mask(page, 1)
+    page.mask(1)
     assert page.ask("rnncli.command") == f"{plain} --mask '[[1,0,1,1]]'"
     check_command(rnncli, page)
     page.number("forget[0,3,1]").click()
-    press(page, "0.5")
+    page.press("0.5")
     assert page.ask("rnncli.command").endswith("]]' --hold forget=0.5")
     check_command(rnncli, page)
     page.page.get_by_role("slider").fill("0")
@@ -51,16 +41,16 @@ def test_masks_holds_and_states_are_flags(opens: Any, rnncli: Run) -> None:
 def test_a_mask_replaces_the_one_that_was_given(opens: Any, rnncli: Run) -> None:
     page = opens(*LSTM, "--mask", "[[1,0,1,1]]")
     assert "--mask '[[1,0,1,1]]'" in page.ask("rnncli.command")
-    mask(page, 1)
+    page.mask(1)
     assert page.ask("rnncli.command").count("--mask") == 1
     check_command(rnncli, page)
     page = opens(*LSTM, "--lengths", "3")
     assert "--lengths 3" in page.ask("rnncli.command")
-    mask(page, 0)
+    page.mask(0)
     assert page.ask("rnncli.command") == "rnncli run case.json"
     check_command(rnncli, page)
     page = opens("-l", "bigru", "-l", "lstm", "--seed", "5")
-    mask(page, 3)
+    page.mask(3)
     assert "--mask" in page.ask("rnncli.command")
     check_command(rnncli, page)
 
@@ -117,7 +107,7 @@ def test_a_gate_is_held_where_it_stands(opens: Any, rnncli: Run) -> None:
     page.number("forget[0,2,1]").click()
     field = page.page.get_by_label("value of the held gate")
     assert field.input_value() == ""
-    press(page, "1")
+    page.press("1")
     assert "of every unit" in hold.inner_text()
     assert page.ask("rnncli.command").endswith("--hold forget=1")
     for text, taken in (("7", "1"), ("−1", "0"), ("0.25", "0.25"), ("", "0.25")):
@@ -125,20 +115,20 @@ def test_a_gate_is_held_where_it_stands(opens: Any, rnncli: Run) -> None:
         field.press("Enter")
         assert field.input_value() == taken
         assert page.ask("rnncli.command").endswith(f"--hold forget={taken}")
-    press(page, "only at t=2")
+    page.press("only at t=2")
     assert page.ask("rnncli.command").endswith("--hold forget=0.25@2")
     assert page.ask("rnncli.explain('forget[0,1,1]').kind") == "line"
     assert page.ask("rnncli.explain('forget[0,2,0]').kind") == "held"
     check_command(rnncli, page)
-    press(page, "computed")
+    page.press("computed")
     assert "--hold" not in page.ask("rnncli.command")
     page.number("candidate[0,2,1]").click()
-    press(page, "−1")
+    page.press("−1")
     assert page.ask("rnncli.command").endswith("--hold candidate=-1@2")
     assert "Keras cannot hold a gate" in page.page.locator(".code").inner_text()
     check_command(rnncli, page)
     page = opens("-l", "simple_rnn", "--return-sequences", "--seed", "1")
-    press(page, "0")
+    page.press("0")
     assert page.ask("rnncli.command").endswith("--hold candidate=0")
     check_command(rnncli, page)
 
@@ -153,7 +143,7 @@ def test_a_held_gate_follows_its_layer(opens: Any, rnncli: Run) -> None:
         check_command(rnncli, page)
     switch.click()
     page.number("backward/forget[0,3,1]").click()
-    press(page, "1")
+    page.press("1")
     switch.click()
     assert "backward" not in page.ask("rnncli.command")
     check_command(rnncli, page)
@@ -171,7 +161,7 @@ def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp
     np.savez(tmp_path / "m.npz", kernel=kernel, recurrent_kernel=recurrent, bias=bias)
     page = opens("--input-shape", "1,4,5", "--model", str(tmp_path / "m.npz"))
     page.number("forget[0,3,1]").click()
-    press(page, "1")
+    page.press("1")
     command = page.ask("rnncli.command")
     assert command == "rnncli run case.json --hold forget=1"
     shown = page.ask("rnncli.document.outputs[0]")
@@ -212,6 +202,55 @@ def test_what_was_changed_is_undone_and_a_switch_stays(opens: Any) -> None:
     assert page.ask("rnncli.compute()") == before
 
 
+def test_a_change_before_a_switch_is_undone(opens: Any) -> None:
+    page = opens("-l", "lstm", "--return-sequences", "--seed", "42")
+    before = page.ask("rnncli.compute()")
+    bidirectional = page.page.get_by_role("checkbox", name="Bidirectional")
+    page.number("x[0,1,2]").press("+")
+    page.mask(3)
+    bidirectional.check()
+    both = page.ask("rnncli.compute()")
+    for _ in range(2):
+        page.page.keyboard.press("Control+z")
+    assert bidirectional.is_checked()
+    assert page.ask("rnncli.compute()") != both
+    assert page.number("x[0,1,2]").get_attribute("aria-label") == "x[0,1,2] = 2.50"
+    bidirectional.uncheck()
+    assert page.ask("rnncli.compute()") == before
+    assert not page.page.get_by_role("button", name="undo").is_visible()
+
+
+def test_gates_over_time_name_their_half_and_what_is_held(opens: Any) -> None:
+    page = opens("-l", "bilstm", "--return-sequences", "--seed", "1")
+    gates = page.page.locator(".overview .label.small")
+    assert gates.all_inner_texts() == ["input →", "forget →", "candidate →", "output →"]
+    page.number("backward/forget[0,1,1]").click()
+    page.press("1")
+    assert gates.all_inner_texts() == ["input ←", "forget ←*", "candidate ←", "output ←"]
+    assert gates.nth(1).locator("b").get_attribute("title") == "held"
+    page.press("computed")
+    assert gates.nth(1).inner_text() == "forget ←"
+    for vector in page.page.locator(".vector").all():
+        assert vector.bounding_box()["height"] >= 24
+
+
+@pytest.mark.parametrize("layer", ["lstm", "bilstm"])
+def test_the_panel_names_the_step_before_as_the_diagram_does(opens: Any, layer: str) -> None:
+    page = opens("-l", layer, "--return-sequences", "--seed", "1")
+    is_backward = layer == "bilstm"
+    half = "backward/" * is_backward
+    names = page.page.locator(".tokens .name")
+    for step, text in (
+        (1, "cell at t+1" if is_backward else "previous cell"),
+        (3 * is_backward, "cell at start"),
+    ):
+        page.number(f"{half}cell[0,{step},1]").click()
+        assert text in names.all_inner_texts()
+        page.page.locator(".tokens").get_by_role("button", name="forget[").click()
+        assert page.page.locator(".terms .names", has_text=text.replace("cell", "hidden 0")).count() == 1
+    assert page.page.locator(".state-name", has_text="start").count() == 2
+
+
 def test_a_masked_gate_says_so(opens: Any) -> None:
     for lang, text in (
         ("en", "This time step is masked: the gate is not computed."),
@@ -238,12 +277,18 @@ def test_what_a_number_depends_on_has_a_fixed_scale(opens: Any) -> None:
     flipped[0, 5, 1] = 1
     moved = page.ask(f"rnncli.compute({{inputs: {flipped.tolist()}}})")["hidden_states"][0][5][0] - value
     most = page.page.locator(".most").inner_text()
-    assert f"It moves most with x[0,5,0]: +{slopes[5, 0]:.3f} for +1." in most
-    assert f"With x[0,5,1] at 1 instead, it would move by {moved:+.3f}." in most
+    assert f"It would move most with x[0,5,1] at 1 instead: by {moved:+.3f}." in most
+    assert f"With x[0,5,0] it would move by +{slopes[5, 0]:.3f} for +1." in most
     sizes = page.page.locator(".depends i").evaluate_all(
         "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--size')))"
     )
     assert sizes[5] == pytest.approx(max(slopes[5, 0], abs(moved)), abs=1e-3)
+    page.number("output[0,5,0]").click()
+    most = page.page.locator(".most").inner_text()
+    assert re.match(
+        r"It moves most with x\[0,5,0\]: \S+ for \+1. With x\[0,5,1\] at 1 instead, it would move by", most
+    )
+    page.number(address).click()
     page.page.locator(".most").get_by_role("button", name="x[0,5,1]").click()
     page.number("x[0,5,1]").press("1")
     page.page.keyboard.press("Enter")
@@ -266,84 +311,6 @@ def test_nothing_is_said_twice(opens: Any) -> None:
     assert "squeezes" not in equation.inner_text()
 
 
-WORDS = {"the": [0.5, 0.1], "film": [-0.2, 0.3], "is": [0.2, 0.2], "Not": [1.5, -1.0], "good": [0.7, 0.9]}
-
-
-@pytest.fixture
-def reads(opens: Any) -> Any:
-    """Open a page whose inputs are sentences."""
-
-    def write_and_open(*sentences: str, **context: Any) -> Opened:
-        case = {
-            "layer": "GRU(1, return_sequences=True)",
-            "inputs": sentences,
-            "words": WORDS,
-            "seed": 3,
-            "answers": {"-1": "bad", "1": "good"},
-            "about": {"en": "It flips at not.", "ko": "not에서 뒤집힙니다."},
-        }
-        return opens(json.dumps(case), **context)  # type: ignore[no-any-return]
-
-    return write_and_open
-
-
-def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:
-    page = reads("the film is Not good")
-    pick = page.page.get_by_label("word at t=3")
-    assert pick.input_value() == "Not"
-    before = page.ask("rnncli.compute().hidden_states[0]")
-    assert page.ask("rnncli.case.inputs") == ["the film is Not good"]
-    pick.select_option("is")
-    after = page.ask("rnncli.compute().hidden_states[0]")
-    assert after[2] == before[2]
-    assert after[3] != before[3]
-    assert page.ask("rnncli.case.inputs") == ["the film is is good"]
-    check_command(rnncli, page)
-    page.page.keyboard.press("Control+z")
-    assert pick.input_value() == "Not"
-    assert page.ask("rnncli.compute().hidden_states[0]") == before
-    field = page.page.get_by_label("sentence")
-    field.fill("the film is awful")
-    field.press("Enter")
-    said = page.page.locator(".sentence [role=status]").inner_text()
-    assert said == "“awful” is not in the vocabulary: the, film, is, Not, good."
-    field.fill("THE film not")
-    field.press("Enter")
-    assert page.ask("rnncli.case.inputs") == ["the film Not"]
-    check_command(rnncli, page)
-    page.page.keyboard.press("Control+z")
-    assert page.ask("rnncli.compute().hidden_states[0]") == before
-
-
-def test_a_longer_sentence_pads_the_others(reads: Any, rnncli: Run) -> None:
-    page = reads("the film", "Not good")
-    page.page.get_by_label("sentence").fill("the film is good")
-    page.page.get_by_label("sentence").press("Enter")
-    assert page.ask("rnncli.case.inputs") == ["the film is good", "Not good"]
-    check_command(rnncli, page)
-    states = page.ask("rnncli.compute().hidden_states[1]")
-    assert states[1] == states[2] == states[3]
-    mask(page, 1)
-    case = page.ask("rnncli.case")
-    assert case["mask"] == [[True, False, True, True], [True, True, False, False]]
-    assert case["inputs"][0][1] == [-0.2, 0.3]
-    check_command(rnncli, page)
-
-
-def test_outputs_and_the_layer_say_what_they_mean(reads: Any) -> None:
-    page = reads("the film is Not good")
-    assert page.page.locator(".about").inner_text() == "It flips at not."
-    value = page.ask("rnncli.compute().hidden_states[0][4][0]")
-    page.number("hidden_states[0,4,0]").click()
-    assert page.page.locator(".value .answer").inner_text() == ("good" if value > 0 else "bad")
-    assert "good (t=4)" in page.page.locator(".equation h2").inner_text()
-    assert "Not" in page.page.locator(".depends").inner_text()
-    page.number("update[0,4,0]").click()
-    assert page.page.locator(".value .answer").count() == 0
-    page.page.get_by_label("Language").select_option("ko")
-    assert page.page.locator(".about").inner_text() == "not에서 뒤집힙니다."
-
-
 @pytest.mark.parametrize("sample", ["note", "review", "review_ko", "bank", "brackets"])
 def test_a_trained_sample_has_its_command(opens: Any, rnncli: Run, tmp_path: Path, sample: str) -> None:
     file = tmp_path / "sample.json"
@@ -357,7 +324,7 @@ def test_a_trained_sample_has_its_command(opens: Any, rnncli: Run, tmp_path: Pat
     again = json.loads(rnncli("run", str(tmp_path / "case.json"), "-f", "json").stdout)
     given = json.loads(rnncli("run", str(file), "-f", "json").stdout)
     assert again["input"] == given["input"]
-    mask(page, 1)
+    page.mask(1)
     assert "--mask" in page.ask("rnncli.command")
     check_command(rnncli, page)
 
@@ -406,7 +373,7 @@ def test_axe_finds_nothing_in_the_panel(opens: Any, reads: Any, scheme: str, wid
     for page in (opens("note", "--lang", lang, **shown), reads("the film is Not good", **shown)):
         line = page.ask("rnncli.document.layer[0].class_name === 'LSTM' ? 'forget' : 'update'")
         page.number(f"{line}[0,3,0]").click()
-        press(page, "0.5")
+        page.press("0.5")
         found = axe.run(page.page).response["violations"]
         assert found == [], json.dumps(found, indent=1)[:3000]
         poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())

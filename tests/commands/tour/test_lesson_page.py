@@ -18,11 +18,7 @@ pytestmark = pytest.mark.slow
 
 TOPICS = [step.topics[0] for step in lesson.steps()]
 EXERCISES = [f"exercise-{exercise.number}" for exercise in lesson.exercises()]
-LIVE = [
-    step.topics[0]
-    for step in lesson.steps()
-    if step.commands[0].split()[1] in ("run", "trace")
-]
+LIVE = [step.topics[0] for step in lesson.steps() if step.commands[0].split()[1] in ("run", "trace")]
 LIVE.insert(LIVE.index("bidirectional") + 1, "bank")
 """Steps that run a layer, and the second look of one."""
 
@@ -71,6 +67,12 @@ def seen(page: Any) -> list[str]:
     return page.eval_on_selector_all("h2[id]", script)  # type: ignore[no-any-return]
 
 
+def wait_for(page: Any, name: str) -> None:
+    """Wait until a step is the one that is visible: the browser follows links later."""
+    page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+    assert seen(page) == [name]
+
+
 def test_every_step_and_exercise_has_its_heading_and_its_entry_in_the_contents(
     lesson_at: Opens, file: Path
 ) -> None:
@@ -95,17 +97,18 @@ def test_a_step_at_a_time_by_buttons_keys_and_contents(lesson_at: Opens) -> None
     assert seen(page) == [TOPICS[0]]
     assert page.get_by_role("button", name="Back").is_disabled()
     page.get_by_role("link", name="Next: ").click()
-    assert seen(page) == [TOPICS[1]]
+    wait_for(page, TOPICS[1])
     page.get_by_role("button", name="Contents").click()
     assert page.locator(".deck-contents").is_visible()
     page.keyboard.press("Escape")
     assert not page.locator(".deck-contents").is_visible()
     page.get_by_role("button", name="Contents").click()
     page.locator('.deck-contents a[href="#masks"]').click()
-    assert (seen(page), page.locator(".deck-contents").is_visible()) == (["masks"], False)
+    wait_for(page, "masks")
+    assert not page.locator(".deck-contents").is_visible()
     assert page.get_by_role("progressbar").get_attribute("value") == str(TOPICS.index("masks") + 1)
     page.go_back()
-    assert seen(page) == [TOPICS[1]]
+    wait_for(page, TOPICS[1])
 
 
 def test_arrows_inside_a_layer_and_a_field_turn_no_page(lesson_at: Opens) -> None:
@@ -133,10 +136,13 @@ def test_a_swipe_over_the_text_turns_the_page(lesson_at: Opens) -> None:
 
 def swipe(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Swipe with a finger, until the page has seen its end: a scroll of the browser cancels a touch."""
-    page.evaluate("""() => {
-      globalThis.isLifted = false;
-      for (const end of ["touchend", "touchcancel"]) addEventListener(end, () => { globalThis.isLifted = true; });
-    }""")
+    page.evaluate(
+        """() => {
+          globalThis.isLifted = false;
+          const lift = () => { globalThis.isLifted = true; };
+          for (const end of ["touchend", "touchcancel"]) addEventListener(end, lift);
+        }"""
+    )
     touch = page.context.new_cdp_session(page)
     points = [[{"x": x, "y": y}] for x, y in (start, ((start[0] + end[0]) / 2, start[1]), end)]
     for kind, point in zip(("touchStart", "touchMove", "touchMove"), points, strict=True):
@@ -168,7 +174,7 @@ def test_no_step_is_wider_than_the_window(lesson_at: Opens, width: int, height: 
     page.get_by_label("Language").select_option(lang)
     for name in (*TOPICS, *EXERCISES):
         page.evaluate(f"location.hash = '{name}'")
-        page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+        wait_for(page, name)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
 
@@ -225,7 +231,8 @@ def test_the_print_has_every_step_with_its_picture_its_table_and_its_answer(less
     tables = "all => all.every((each) => each.checkVisibility())"
     assert page.eval_on_selector_all(".said-en > .repeated", tables)
     assert page.eval_on_selector_all(".said-en > details.answer", "all => all.every((each) => each.open)")
-    drawn = "all => all.filter((cell) => cell.checkVisibility()).map((cell) => cell.closest('.live').dataset.step)"
+    drawn = """(all) => all.filter((cell) => cell.checkVisibility())
+      .map((cell) => cell.closest(".live").dataset.step)"""
     assert page.eval_on_selector_all(".drawing", drawn) == LIVE
     assert not page.locator(".deck-bar").is_visible()
     assert page.pdf()[:4] == b"%PDF"
@@ -240,7 +247,7 @@ def test_a_step_takes_three_screens_of_a_phone_at_most(lesson_at: Opens, lang: s
     page.get_by_label("Language").select_option(lang)
     for name in (*TOPICS, *EXERCISES):
         page.evaluate(f"location.hash = '{name}'")
-        page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+        wait_for(page, name)
         assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 844, name
 
 
@@ -258,7 +265,7 @@ def test_axe_finds_nothing_in_the_deck(lesson_at: Opens, scheme: str) -> None:
     page = lesson_at("#slides", color_scheme=scheme)
     for name in (*TOPICS, EXERCISES[0]):
         page.evaluate(f"location.hash = 'slides/{name}'")
-        page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+        wait_for(page, name)
         found = axe.run(page).response["violations"]
         assert found == [], (name, json.dumps(found, indent=1)[:3000])
 

@@ -59,7 +59,8 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
       say("hold {name} at", { name: line }),
       " ",
       values.map((value) => choice(String(value).replace("-", "−"), value)),
-      field,
+      make("label", say("or"), " ", field),
+      " ",
       choice(say("computed"), null),
     ),
     make("span.choices", scopes, " ", make("span.dim", of)),
@@ -71,7 +72,7 @@ export function undoControls(page) {
   const { say, model } = page;
   const back = () => {
     undo(model);
-    page.show({ before: null, dragged: null }, true);
+    page.show({ before: null, isFresh: false, dragged: null }, true);
     page.announce(page.textOf(page.chosen));
   };
   const buttons = [

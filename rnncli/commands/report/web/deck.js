@@ -95,7 +95,9 @@ class Deck {
   /** Go to the next step, or back. */
   turn(by) {
     const page = this.pages[this.pages.indexOf(this.shown) + by];
-    if (page) location.hash = this.idOf(page);
+    if (!page) return;
+    location.hash = this.idOf(page);
+    this.follow(); // now, as the event comes later
   }
 
   /** Show what the address names: `#masks`, `#slides`, or `#slides/masks`. */

@@ -42,8 +42,8 @@ class Drawing {
     for (const wire of wires) this.wires.append(...this.wire(wire));
     this.wires.append(...this.straightRails());
     const most = this.isWide ? wide : wide * STRETCH;
-    const moves = wide > page.width * SHRINK;
-    this.scale = moves ? MOVING[Number(this.isWide)] : Math.min(page.width, most) / wide;
+    const moves = wide > page.cellWidth * SHRINK;
+    this.scale = moves ? MOVING[Number(this.isWide)] : Math.min(page.cellWidth, most) / wide;
     const size = { "--wide": wide, "--high": high, "--most": `${most}px` };
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
     if (moves) this.drawing.style.minWidth = `${wide * this.scale}px`;

@@ -244,7 +244,12 @@ class EquationReader {
     if (kind === "before") {
       const before = done.order[done.order.indexOf(step) - 1];
       const address = before === undefined ? null : addressOf({ ...target, line: name, step: before, unit });
-      return { value, label: name, before: true, address, state: loop.cell.states.indexOf(name) };
+      return {
+        value,
+        label: name,
+        read: before === undefined ? "start" : loop.backwards ? "next" : "previous",
+        address,
+      };
     }
     if (kind === "read") return { value, label: name, address: addressOf({ ...target, line: name, unit }) };
     return { value, label: name, weight: this.weight(columns, columns.offset + unit) };

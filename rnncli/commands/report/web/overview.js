@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
-import { wordPicker } from "./words.js";
+import { wordAt, wordPicker } from "./words.js";
 
 const MOST_STEPS = 8;
 const MOST_UNITS = 6;
@@ -73,7 +73,7 @@ export class Overview {
 
   head(step) {
     const { page, sequence } = this;
-    const word = page.wordAt(step, sequence);
+    const word = wordAt(page.model, page.model.root(page.layer), sequence, step);
     const label = word ? `${word}, t=${step}` : `t=${step}`;
     return make(
       "button.time",
@@ -125,12 +125,13 @@ export class Overview {
       const way = backwards ? say("backward ←") : halves.length > 1 ? say("forward →") : "";
       const hasRoom = page.isNarrow ? cell.units === 1 : page.tall.matches;
       const isDrawn = layer === page.layer && half === page.half;
+      const arrow = halves.length > 1 && (backwards ? " ←" : " →");
       const gates = isDrawn && hasRoom ? cell.traced.filter((line) => !(line in cell.sameAs)) : [];
       const held = model.heldIn(layer, half);
       for (const gate of gates) {
         const size = cell.sizes[gate];
         this.row(
-          [gate, held[gate] && make("b", { title: say("held") }, "*")],
+          [gate, arrow, held[gate] && make("b", { title: say("held") }, "*")],
           `small.${lineColor(cell, gate)}`,
           (step) => this.line(layer, half, gate, step, size, "gates"),
         );

@@ -102,8 +102,8 @@ class Page {
   }
 
   /** Return the word of a time step; "" without words. */
-  wordAt(step, sequence = this.sequence) {
-    return wordAt(this.model, this.layer, sequence, step);
+  wordAt(step) {
+    return wordAt(this.model, this.layer, this.sequence, step);
   }
 
   /** The chosen unit of the state that is returned. */
@@ -459,9 +459,10 @@ class Page {
     this.fade();
   }
 
-  /** Keep the numbers of now, to show what changes. */
+  /** Keep the numbers of now, to show what changes: until frames have faded, and what a number was until the next change. */
   remember() {
-    if (this.before) return;
+    if (this.isFresh) return;
+    this.isFresh = true;
     this.before = new Map(this.numbers.map(({ address, value }) => [address, value]));
     const { model, layer, sequence } = this;
     const done = model.of(sequence)[model.layers.indexOf(layer)];
@@ -476,17 +477,17 @@ class Page {
 
   /** Return by how much a number changed, if it did in the digits of its equation; a number that was or is not there: 1. */
   changeOf(address, value) {
-    const before = this.before?.get(address) ?? value;
-    if (address === this.dragged || Object.is(before, value) || digits(before, 4) === digits(value, 4)) return 0;
+    if (!this.isFresh || address === this.dragged) return 0;
+    const before = this.before.get(address) ?? value;
+    if (Object.is(before, value) || digits(before, 4) === digits(value, 4)) return 0;
     return Number.isFinite(value - before) ? Math.abs(value - before) : 1;
   }
 
-  /** Forget what the numbers were, once the reader has seen what changed. */
+  /** Frame nothing more, once the reader has seen what changed. */
   fade() {
     clearTimeout(this.fading);
     this.fading = setTimeout(() => {
-      this.before = null;
-      this.dragged = null;
+      Object.assign(this, { isFresh: false, dragged: null });
       this.update();
       this.returned.update();
     }, 2500);
@@ -512,19 +513,29 @@ class Page {
 
   reset() {
     this.model.reset();
-    Object.assign(this, { before: null, dragged: null });
+    Object.assign(this, { before: null, isFresh: false, dragged: null });
     this.scales.clear();
     this.draw(this.model.layers.find(({ prefix }) => prefix === this.layer.prefix));
   }
 
-  /** Begin a change of a number: what follows from it will glow. */
+  /** Begin a change of a number: what follows from it will glow, and the panel shows a number that depends on it. */
   begin(number) {
-    this.before = null;
+    this.follow(number.drag);
+    this.isFresh = false;
     this.remember();
     seal(this.model);
     this.dragged = number.address;
     this.live.replaceChildren();
     clearTimeout(this.fading);
+  }
+
+  /** Show the step of an input number, if the chosen number does not depend on it. */
+  follow({ layer, sequence, step, unit }) {
+    const { x, layer: root } = this.slopes;
+    if (step === undefined || sequence !== this.sequence || layer !== root) return;
+    if (x[step * layer.halves.forward.cell.features + unit]) return;
+    if (this.model.locate(this.chosen).kind === "x") this.chosen = this.firstNumber();
+    this.moveTo(step);
   }
 
   setDragging(isDragging) {

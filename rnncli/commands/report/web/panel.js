@@ -33,6 +33,16 @@ const USES = {
   reset: ["candidate", "reset ⊙"],
 };
 
+// On which input number a number depends most, and on which of the other kind: of words, of numbers, of 0 and 1.
+const DEPENDS = {
+  word: ["It depends most on {x}."],
+  one: ["It moves most with {x}: {change} for +1.", "With {x} it would move by {change} for +1."],
+  flip: [
+    "It would move most with {x} at {other} instead: by {change}.",
+    "With {x} at {other} instead, it would move by {change}.",
+  ],
+};
+
 const MERGED = {
   sum: "The sum of both directions: forward + backward.",
   mul: "The product of both directions: forward · backward.",
@@ -109,6 +119,7 @@ function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
     ...{ input: say("input gate"), forget: say("forget gate"), output: say("output gate"), update: say("update gate") },
     ...{ reset: say("reset gate"), candidate: say("candidate"), hidden: say("hidden state"), cell: say("cell state") },
   };
+  const called = (text) => (names[text]?.includes(text) === false ? `${names[text]}(${text})` : (names[text] ?? text));
   const done = model.of(sequence)[model.layers.indexOf(layer)];
   const { steps } = done.halves.forward;
   const { cell } = layer.halves[half ?? "forward"];
@@ -117,7 +128,7 @@ function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
   const way = kind === "line" && layer.flags.bidirectional && say(isBackward ? "backward ←" : "forward →");
   const [name, size, time] = {
     x: () => [feature || say("input x"), feature ? 1 : cell.features, step],
-    line: () => [names[line] ?? line, cell.sizes[line], step],
+    line: () => [called(line), cell.sizes[line], step],
     returned: () => [
       tensor.name,
       tensor.width(done),
@@ -129,15 +140,17 @@ function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
   const which = axes
     ? axes.map((index, axis) => `${cell.axes[named][axis]} ${index}`).join(", ")
     : size > 1 && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
-  const at = Number.isFinite(time) && (time < 0 ? say("before the first step") : longName(page, time));
+  const at =
+    Number.isFinite(time) &&
+    (time < 0 ? say("before the first step") : longName(page, time, kind === "returned" ? model.root(layer) : layer));
   return [name, way, which, at].filter(Boolean).join(" · ");
 }
 
-/** Return by how much the chosen number moved in the last change. */
+/** Return by how much the chosen number moved in the last change, and what it was. */
 function movedBy(page, value) {
-  const before = page.before?.get(page.chosen);
-  if (before === undefined || !page.changeOf(page.chosen, value) || !Number.isFinite(value - before)) return null;
-  return make("span.moved", signed(value - before));
+  const before = page.before?.get(page.chosen) ?? value;
+  if (digits(before, 4) === digits(value, 4) || !Number.isFinite(value - before)) return null;
+  return make("span.moved", signed(value - before), " · ", page.say("was {before}", { before: digits(before, 3) }));
 }
 
 const signed = (change) => `${change > 0 ? "+" : ""}${digits(change, 3)}`;
@@ -195,7 +208,12 @@ function piece(page, explained, token, index) {
   return make("span.piece", numberOf(page, explained, token, `piece${index}`), make("span.name", nameOf(page, token)));
 }
 
-const nameOf = ({ say }, { label, before }) => (before ? say("previous {name}", { name: label }) : label);
+/** Return what a number is called, and its row in a product: previous hidden 0, or of a backward layer hidden 0 at t+1. */
+function nameOf({ say }, { label, read }, row) {
+  const name = row === undefined ? label : `${label} ${row}`;
+  const template = { start: "{name} at start", next: "{name} at t+1", previous: "previous {name}" }[read];
+  return template ? say(template, { name }) : name;
+}
 
 /** Return a number: a button that opens it, a weight that can be changed, or text. */
 function numberOf(page, explained, { value, address, weight }, key) {
@@ -236,8 +254,9 @@ function termTable(page, explained) {
 function termRow(page, explained, { value, row, factor, other }, most, key) {
   const size = Math.min(Math.abs(value) / most, 1).toFixed(3);
   const feature = page.model.data.features[row] ?? page.say("feature {row}", { row });
-  const known = factor.label.includes(" · ") ? "" : nameOf(page, factor); // the heading has a longer name
-  const name = factor.label === "x" ? feature : `${known} ${row}`;
+  // A product of products has the long name of its heading.
+  const label = factor.label.includes(" · ") ? String(row) : nameOf(page, factor, row);
+  const name = factor.label === "x" ? feature : label;
   return make(
     "tr",
     make("td.bar", { "aria-hidden": "true" }, make(value < 0 ? "i.below" : "i.above", { "--size": size })),
@@ -264,7 +283,7 @@ function dependence(page) {
   if (effects.every((effect) => effect === 0)) return [make("p.dim", say("This number does not depend on the input."))];
   const full = fullBar(Math.max(...effects));
   const title = say("How much this number depends on the input of each time step");
-  const names = steps.map((step) => stepName(page, step));
+  const names = steps.map((step) => stepName(page, step, layer));
   const label = `${title}: ${effects.map((effect, step) => `${names[step]} ${digits(effect, 4)}`).join(", ")}`;
   const isShort = steps.length <= MOST_ROWS;
   const bars = effects.map((effect, step) => {
@@ -272,28 +291,28 @@ function dependence(page) {
     return make("span", isShort && make("small", digits(effect, 2)), bar, isShort && make("small", names[step]));
   });
   /** Return a sentence in which an input number is a link. */
-  const linked = (index, write) => {
+  const linked = (index, template) => {
     const [step, unit] = [Math.floor(index / features), index % features];
     const address = inputAddress(layer, page.sequence, step, unit);
     const feature = model.data.features[unit];
-    const name = words ? longName(page, step) : feature ? `${feature} · ${names[step]}` : address;
+    const name = words ? longName(page, step, layer) : feature ? `${feature} · ${names[step]}` : address;
     const other = model.value(address) > 0.5 ? 0 : 1;
-    const [before, after] = write({ x: "\n", change: signed(x[index]), other }).split("\n");
+    const [before, after] = say(template, { x: "\n", change: signed(x[index]), other }).split("\n");
     const onclick = () => page.open(address);
     return make("span", before, make("button.link", { key: `most${flips[unit]}`, onclick }, name), `${after} `);
   };
-  const byOne = (values) => say("It moves most with {x}: {change} for +1.", values);
-  const toOther = (values) => say("With {x} at {other} instead, it would move by {change}.", values);
-  const byWord = (values) => say("It depends most on {x}.", values);
-  const sentences = [
-    [largest(indices.filter((index) => !flips[index % features])), words ? byWord : byOne],
-    [largest(indices.filter((index) => flips[index % features])), toOther],
-  ];
+  const most = ["one", "flip"]
+    .map((kind) => [kind, largest(indices.filter((index) => Boolean(flips[index % features]) === (kind === "flip")))])
+    .filter(([, index]) => index >= 0)
+    .sort(([, one], [, other]) => Math.abs(x[other]) - Math.abs(x[one]));
   return [
     make("h3", title),
     make("div.depends", { role: "img", label }, bars),
     full !== 1 && make("p.dim", say("A full bar is {full}.", { full })),
-    make("p.most", ...sentences.map(([index, write]) => index >= 0 && linked(index, write))),
+    make(
+      "p.most",
+      most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind][place])),
+    ),
   ];
 }
 

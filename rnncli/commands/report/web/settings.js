@@ -102,19 +102,34 @@ export function setWord(model, layer, sequence, step, word, vector) {
   layer.steps = layer.steps.map((names, other) => (other === sequence ? names.with(step, word) : names));
 }
 
-/** Put a sentence in place of a sequence; shorter ones are padded after their end, and masked there alone. */
+/** Put a sentence in place of a sequence; shorter ones are padded after their end.  What is masked or held stays so. */
 export function setSentence(model, layer, sequence, sentence, words) {
   touch(model);
   const [batch, before, features] = layer.x.shape;
   const rows = layer.steps.map((names, other) => (other === sequence ? sentence : names.filter(Boolean)));
   const steps = Math.max(...rows.map(({ length }) => length));
+  const isMasked = (other, step) => layer.mask && layer.steps[other][step] && !layer.mask[other * before + step];
+  const isRead = rows.flatMap((row, other) =>
+    Array.from({ length: steps }, (_, step) => Number(step < row.length && !isMasked(other, step))),
+  );
+  layer.mask = isRead.every(Boolean) ? null : Uint8Array.from(isRead);
   layer.steps = rows.map((row) => [...row, ...new Array(steps - row.length).fill("")]);
-  const names = layer.steps.flat();
   const numbers = numbersOf(model, layer.steps, words, features);
   layer.x = { ...layer.x, numbers, shape: [batch, steps, features] };
-  layer.mask = names.every(Boolean) ? null : Uint8Array.from(names, (name) => Number(name !== ""));
-  const isWhole = ({ steps: held }) => !held || held.length === before;
-  model.holds = model.holds.filter(isWhole).map((held) => ({ ...held, steps: null }));
+  model.holds = model.holds.flatMap((held) => fitHold(held, before, steps));
+}
+
+/** Return [a hold] of a sequence of another length: to its end, if it was to the end; [] if none of its steps is left. */
+function fitHold(held, before, steps) {
+  if (!held.steps || before === steps) return [held];
+  const [first, last] = [held.steps[0], held.steps.at(-1)];
+  const isOpen = last === before - 1 && (first < last || !held.text.includes("@"));
+  const end = isOpen ? steps : Math.min(last + 1, steps);
+  const isWhole = held.steps.every((step, index) => step === first + index);
+  if (!isWhole || first >= end) return [];
+  const kept = Array.from({ length: end - first }, (_, index) => first + index);
+  const at = isOpen ? `${first}:` : first < last ? `${first}:${end}` : first;
+  return [{ ...held, steps: kept, text: held.text.replace(/@.*/, `@${at}`) }];
 }
 
 /** Mask a time step of a sequence, or read it again. */
@@ -277,7 +292,7 @@ export function describeTensors(model, layer, lang, prefixed = true) {
       ...(tensor.isSequence && isTurned(model, layer) ? { time: rowTimes(whole.shape[1]) } : {}),
       shape: whole.shape,
       dtype: model.data.dtype,
-      meaning: meaning[(lang === "ko" ? 2 : 0) + (masked ? 1 : 0)],
+      meaning: meaning[lang].at(masked ? -1 : 0),
       equals: equals.filter((claim) => isTrue(claim, whole, values)).map((claim) => `${prefixed ? names : ""}${claim}`),
       values: nest(whole.values, whole.shape),
     };

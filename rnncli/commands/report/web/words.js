@@ -1,11 +1,16 @@
 // Words: an input that is a sentence, whose steps are words to pick or to type, and what its outputs mean.
 
 import { make } from "./dom.js";
-import { setSentence, setWord } from "./settings.js";
+import { isTurned, setSentence, setWord } from "./settings.js";
 
-/** Return the name of a time step, such as its word; "" if it has none, or if its numbers are no longer those of the word. */
-export function wordAt(model, layer, sequence, step) {
+/**
+ * Return the name of a time step that a layer reads, such as its word; "" if it has none, or if its numbers are no
+ * longer those of the word.  A layer below with go_backwards turns the steps.
+ */
+export function wordAt(model, layer, sequence, read) {
   const root = model.root(layer);
+  const isOther = layer.source !== null && isTurned(model, model.layers[layer.source]);
+  const step = isOther ? root.x.shape[1] - 1 - read : read;
   const word = root.steps?.[sequence]?.[step] ?? "";
   const { words } = model.data;
   const vector = words && Object.hasOwn(words, word) ? words[word] : null;
@@ -16,11 +21,12 @@ export function wordAt(model, layer, sequence, step) {
 }
 
 /** Return how a time step is called: its word, or t=3. */
-export const stepName = (page, step) => wordAt(page.model, page.layer, page.sequence, step) || `t=${step}`;
+export const stepName = (page, step, layer = page.layer) =>
+  wordAt(page.model, layer, page.sequence, step) || `t=${step}`;
 
 /** Return how a time step is called, with its number: not (t=3). */
-export function longName(page, step) {
-  const name = stepName(page, step);
+export function longName(page, step, layer) {
+  const name = stepName(page, step, layer);
   return name === `t=${step}` ? name : `${name} (t=${step})`;
 }
 
@@ -42,11 +48,12 @@ export function wordPicker(page, step, sequence = page.sequence) {
   const { model, layer, say } = page;
   const words = model.data.words;
   if (!words) return null;
-  const now = wordAt(model, layer, sequence, step);
+  const root = model.root(layer);
+  const now = wordAt(model, root, sequence, step);
   const names = now ? Object.keys(words) : ["", ...Object.keys(words)];
   const options = names.map((word) => make("option", { value: word, selected: word === now }, word || "…"));
   const act = () => {
-    const [root, word] = [model.root(layer), select.value];
+    const word = select.value;
     if (word) page.change(() => setWord(model, root, sequence, step, word, words[word]), true);
   };
   const label = say("word at t={step}", { step });
@@ -60,7 +67,7 @@ export function sentenceField(page) {
   const words = model.data.words;
   if (!words) return null;
   const root = model.root(layer);
-  const text = Array.from({ length: root.x.shape[1] }, (_, step) => wordAt(model, layer, sequence, step));
+  const text = Array.from({ length: root.x.shape[1] }, (_, step) => wordAt(model, root, sequence, step));
   const label = say("sentence");
   const value = text.filter(Boolean).join(" ");
   const field = make("input", {

@@ -1,0 +1,130 @@
+"""Pages whose inputs are sentences: words that are picked, and sentences that are typed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from command import Run
+from opened import WORDS, check_command
+
+pytest_plugins = ["page_fixtures"]
+pytestmark = pytest.mark.slow
+
+
+def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:
+    page = reads("the film is Not good")
+    pick = page.page.get_by_label("word at t=3")
+    assert pick.input_value() == "Not"
+    before = page.ask("rnncli.compute().hidden_states[0]")
+    assert page.ask("rnncli.case.inputs") == ["the film is Not good"]
+    pick.select_option("is")
+    after = page.ask("rnncli.compute().hidden_states[0]")
+    assert after[2] == before[2]
+    assert after[3] != before[3]
+    assert page.ask("rnncli.case.inputs") == ["the film is is good"]
+    check_command(rnncli, page)
+    page.page.keyboard.press("Control+z")
+    assert pick.input_value() == "Not"
+    assert page.ask("rnncli.compute().hidden_states[0]") == before
+    field = page.page.get_by_label("sentence")
+    field.fill("the film is awful")
+    field.press("Enter")
+    said = page.page.locator(".sentence [role=status]").inner_text()
+    assert said == "“awful” is not in the vocabulary: the, film, is, Not, good."
+    field.fill("THE film not")
+    field.press("Enter")
+    assert page.ask("rnncli.case.inputs") == ["the film Not"]
+    check_command(rnncli, page)
+    page.page.keyboard.press("Control+z")
+    assert page.ask("rnncli.compute().hidden_states[0]") == before
+
+
+def test_masks_and_holds_of_a_step_stay_when_a_sentence_is_typed(reads: Any, rnncli: Run) -> None:
+    page = reads("the film is Not good")
+    page.mask(1)
+    page.number("update[0,2,0]").click()
+    page.press("only at t=2")
+    page.press("1")
+    for sentence, held in (("Not good film is", True), ("good film", False)):
+        page.page.get_by_label("sentence").fill(sentence)
+        page.page.get_by_label("sentence").press("Enter")
+        case = page.ask("rnncli.case")
+        assert case["mask"] == [[step != 1 for step in range(len(sentence.split()))]]
+        assert ("--hold update=1@2" in page.ask("rnncli.command")) == held
+        check_command(rnncli, page)
+
+
+@pytest.mark.parametrize(
+    ("hold", "longer", "shorter"),
+    [
+        ("@1:", "@1:", "@1:"),
+        ("@1:3", "@1:3", "@1:2"),
+        ("@:4", "@0:", "@0:"),
+        ("@-1", "@3", None),
+        ("", "", ""),
+    ],
+)
+def test_a_hold_is_to_the_end_of_a_sentence_or_to_its_step(
+    opens: Any, rnncli: Run, hold: str, longer: str, shorter: str | None
+) -> None:
+    case = {
+        "layer": "GRU(1, return_sequences=True)",
+        "inputs": ["the film is good"],
+        "words": WORDS,
+        "seed": 3,
+    }
+    page = opens(json.dumps(case), "--hold", f"update=0.5{hold}")
+    for sentence, steps in (("the film is Not good film", longer), ("the film", shorter)):
+        page.page.get_by_label("sentence").fill(sentence)
+        page.page.get_by_label("sentence").press("Enter")
+        held = [] if steps is None else [f"update=0.5{steps}"]
+        assert page.ask("rnncli.document").get("hold", []) == held
+        check_command(rnncli, page)
+
+
+def test_a_longer_sentence_pads_the_others(reads: Any, rnncli: Run) -> None:
+    page = reads("the film", "Not good")
+    page.page.get_by_label("sentence").fill("the film is good")
+    page.page.get_by_label("sentence").press("Enter")
+    assert page.ask("rnncli.case.inputs") == ["the film is good", "Not good"]
+    check_command(rnncli, page)
+    states = page.ask("rnncli.compute().hidden_states[1]")
+    assert states[1] == states[2] == states[3]
+    page.mask(1)
+    case = page.ask("rnncli.case")
+    assert case["mask"] == [[True, False, True, True], [True, True, False, False]]
+    assert case["inputs"][0][1] == [-0.2, 0.3]
+    check_command(rnncli, page)
+
+
+def test_a_layer_above_one_that_turns_its_steps_names_those_that_it_reads(opens: Any) -> None:
+    layers = ["GRU(1, return_sequences=True, go_backwards=True)", "LSTM(1, return_sequences=True)"]
+    page = opens(json.dumps({"layer": layers, "inputs": ["the film is good"], "words": WORDS, "seed": 3}))
+    heads = page.page.locator(".time b").all_inner_texts()
+    assert heads == ["the", "film", "is", "good"]
+    assert page.page.get_by_label("sentence").input_value() == "the film is good"
+    title = page.page.locator(".equation h2")
+    for address, word in (
+        ("0/hidden[0,0,0]", "the (t=0)"),
+        ("1/hidden[0,0,0]", "good (t=0)"),
+        ("hidden_states[0,0,0]", "good (t=3)"),
+        ("x[0,3,0]", "good (t=3)"),
+    ):
+        page.number(address).click()
+        assert word in title.inner_text()
+
+
+def test_outputs_and_the_layer_say_what_they_mean(reads: Any) -> None:
+    page = reads("the film is Not good")
+    assert page.page.locator(".about").inner_text() == "It flips at not."
+    value = page.ask("rnncli.compute().hidden_states[0][4][0]")
+    page.number("hidden_states[0,4,0]").click()
+    assert page.page.locator(".value .answer").inner_text() == ("good" if value > 0 else "bad")
+    assert "good (t=4)" in page.page.locator(".equation h2").inner_text()
+    assert "Not" in page.page.locator(".depends").inner_text()
+    page.number("update[0,4,0]").click()
+    assert page.page.locator(".value .answer").count() == 0
+    page.page.get_by_label("Language").select_option("ko")
+    assert page.page.locator(".about").inner_text() == "not에서 뒤집힙니다."
