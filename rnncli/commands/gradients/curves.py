@@ -280,9 +280,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
         Curve(INPUT._replace(part=name) if name else INPUT, way, values, norms.masked_steps, is_input=True)
         for name, values in norms.inputs.items()
     ]
-    # The rows of a table are those of the input and of the last layer alike, unless a layer below turns them.
-    has_names = case.names.steps and not stack.is_turned(last)
-    steps = case.names.steps[numbers.batch] if has_names else ()
+    steps = case.names.steps[numbers.batch] if case.names.steps and not stack.is_turned(last) else ()
     return Gradients(
         header, numbers, tuple(replace(curve, steps=steps, heading=case.names.heading) for curve in curves)
     )

@@ -6,12 +6,12 @@ import { addressOf, indicesOf } from "./layer.js";
 import { DIGIT, Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
 import { toggleMask } from "./settings.js";
 
-// How far a wide drawing may be squeezed, and a narrow one be stretched.
-const SQUEEZE = 0.68;
+// The narrowest wide drawing, in pixels.  How far a drawing may be squeezed, or moves sideways: a wide one, a narrow one.
+const NARROWEST = 560;
+const SQUEEZE = { wide: 0.68, narrow: 0.9 };
+// How far a narrow drawing may be stretched.
 const STRETCH = 1.25;
-// The drawing of a cell of many lines, which is wider than the page by this factor, moves sideways: with this size, narrow
-// and wide.
-const SHRINK = 1.1;
+// The size of a drawing that moves sideways, narrow and wide.
 const MOVING = [1.15, 0.85];
 const SHORT = { hidden: "h", cell: "c" };
 
@@ -35,14 +35,15 @@ class Drawing {
       names: [],
     });
     const { diagram } = this.loop.cell;
-    this.isWide = page.cellWidth >= SQUEEZE * diagram.wide.wide;
-    this.layout = diagram[this.isWide ? "wide" : "narrow"];
+    this.isWide = page.cellWidth >= Math.min(NARROWEST, SQUEEZE.wide * diagram.wide.wide);
+    const form = this.isWide ? "wide" : "narrow";
+    this.layout = diagram[form];
     const { wide, high, shapes, wires } = this.layout;
     this.wires = draw("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     for (const wire of wires) this.wires.append(...this.wire(wire));
     this.wires.append(...this.straightRails());
     const most = this.isWide ? wide : wide * STRETCH;
-    const moves = wide > page.cellWidth * SHRINK;
+    const moves = SQUEEZE[form] * wide > page.cellWidth;
     this.scale = moves ? MOVING[Number(this.isWide)] : Math.min(page.cellWidth, most) / wide;
     const size = { "--wide": wide, "--high": high, "--most": `${most}px` };
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));

@@ -35,12 +35,11 @@ const USES = {
 
 // On which input number a number depends most, and on which of the other kind: of words, of numbers, of 0 and 1.
 const DEPENDS = {
-  word: ["It depends most on {x}."],
-  one: ["It moves most with {x}: {change} for +1.", "With {x} it would move by {change} for +1."],
-  flip: [
-    "It would move most with {x} at {other} instead: by {change}.",
-    "With {x} at {other} instead, it would move by {change}.",
-  ],
+  word: "It depends most on {x}.",
+  oneMost: "It moves most with {x}: {change} for +1.",
+  oneLess: "With {x} it would move by {change} for +1.",
+  flipMost: "It would move most with {x} at {other} instead: by {change}.",
+  flipLess: "With {x} at {other} instead, it would move by {change}.",
 };
 
 const MERGED = {
@@ -211,8 +210,11 @@ function piece(page, explained, token, index) {
 /** Return what a number is called, and its row in a product: previous hidden 0, or of a backward layer hidden 0 at t+1. */
 function nameOf({ say }, { label, read }, row) {
   const name = row === undefined ? label : `${label} ${row}`;
-  const template = { start: "{name} at start", next: "{name} at t+1", previous: "previous {name}" }[read];
-  return template ? say(template, { name }) : name;
+  const names = {
+    ...{ start: say("{name} at start", { name }), next: say("{name} at t+1", { name }) },
+    previous: say("previous {name}", { name }),
+  };
+  return names[read] ?? name;
 }
 
 /** Return a number: a button that opens it, a weight that can be changed, or text. */
@@ -297,7 +299,8 @@ function dependence(page) {
     const feature = model.data.features[unit];
     const name = words ? longName(page, step, layer) : feature ? `${feature} · ${names[step]}` : address;
     const other = model.value(address) > 0.5 ? 0 : 1;
-    const [before, after] = say(template, { x: "\n", change: signed(x[index]), other }).split("\n");
+    const values = { x: "\n", change: signed(x[index]), other };
+    const [before, after] = say(template, values).split("\n");
     const onclick = () => page.open(address);
     return make("span", before, make("button.link", { key: `most${flips[unit]}`, onclick }, name), `${after} `);
   };
@@ -311,7 +314,7 @@ function dependence(page) {
     full !== 1 && make("p.dim", say("A full bar is {full}.", { full })),
     make(
       "p.most",
-      most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind][place])),
+      most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind + (place ? "Less" : "Most")])),
     ),
   ];
 }
