@@ -7,6 +7,9 @@
 
 import { activation, FUNCTIONS, ROW_FUNCTIONS } from "./activations.js";
 
+/** Return [entry(0), entry(1), ...]. */
+export const list = (length, entry) => Array.from({ length }, (_, index) => entry(index));
+
 // The largest number of float32: beyond it, single precision overflows.
 const LARGEST = 3.4028235677973366e38;
 const PACKED = ["kernel", "recurrent_kernel", "bias", "recurrent_bias"];
@@ -71,9 +74,7 @@ export function listOperations(cell, weights, lines = {}) {
   const shapeOf = (args) => {
     const shapes = args.map((index) => operations[index].shape);
     const axes = Math.max(...shapes.map(({ length }) => length));
-    return Array.from({ length: axes }, (_, axis) =>
-      Math.max(...shapes.map((shape) => shape[axis - axes + shape.length] ?? 1)),
-    );
+    return list(axes, (axis) => Math.max(...shapes.map((shape) => shape[axis - axes + shape.length] ?? 1)));
   };
 
   function node(tree, line) {
@@ -192,7 +193,7 @@ export function run(loop, x, mask, start, holds, Numbers) {
   const outputs = new Numbers(units * steps);
   const states = start.map((state) => Float64Array.from(state));
   const most = Numbers === Float32Array ? LARGEST : Number.POSITIVE_INFINITY;
-  const order = Array.from({ length: steps }, (_, step) => (loop.backwards ? steps - 1 - step : step));
+  const order = list(steps, (step) => (loop.backwards ? steps - 1 - step : step));
   let output = new Numbers(units);
   for (const step of order) {
     for (const [index, state] of states.entries()) before[index].set(state, step * state.length);
@@ -271,7 +272,7 @@ function apply(operation, read, target, start) {
   const { rule, size, width } = operation;
   if (rule?.row) {
     for (let row = 0; row < operation.rows; row++) {
-      const numbers = Array.from({ length: width }, (_, unit) => read[0](row * width + unit));
+      const numbers = list(width, (unit) => read[0](row * width + unit));
       target.set(rule.row[0](numbers), start + (row * size) / operation.rows);
     }
     return;
@@ -392,7 +393,7 @@ function pull(loop, index, values, step, slopes, holds) {
   if (rule?.row) {
     const part = size / rows;
     for (let row = 0; row < rows; row++) {
-      const numbers = Array.from({ length: width }, (_, unit) => read[0](row * width + unit));
+      const numbers = list(width, (unit) => read[0](row * width + unit));
       const [g, value] = [slope, y].map((all) => Array.from(all.subarray(row * part, (row + 1) * part)));
       collect(targets[0].subarray(row * width, (row + 1) * width), rule.row[1](g, value, numbers));
     }

@@ -1,5 +1,6 @@
 // The cell: one step of one half as a diagram, as Python laid it out from the equations.
 
+import { list } from "./cell.js";
 import { digits, draw, make, scroll } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
@@ -160,7 +161,7 @@ class Drawing {
     const step = kind === "start" ? () => this.before() : () => page.step;
     const index = size > rows ? 6 + DIGIT * String(shapes[line].at(-1) - 1).length : 0; // before the number
     const room = Math.min(roomIn(wide * this.scale - index - (kind === "card" ? 8 : 0)), 6);
-    return Array.from({ length: rows }, (_, row) =>
+    return list(rows, (row) =>
       this.numbers.add(
         page.lineNumber(layer, half, line, step, () => first() + row, {
           kind: lineColor(this.loop.cell, line),

@@ -1,6 +1,6 @@
 // Where a number comes from: the equation of its line, with its numbers in it.
 
-import { isHeld, listOperations, valueAt } from "./cell.js";
+import { isHeld, list, listOperations, valueAt } from "./cell.js";
 import { addressOf, flatIndex, indicesOf } from "./layer.js";
 import { writtenOf } from "./settings.js";
 
@@ -39,7 +39,7 @@ export function explainPart(model, address, tree, indices) {
 function areBinary(model, layer) {
   const written = writtenOf(model).layers[model.layers.indexOf(layer)];
   const { numbers, shape } = written.x;
-  written.areBinary ??= Array.from({ length: shape[2] }, (_, unit) => {
+  written.areBinary ??= list(shape[2], (unit) => {
     const values = numbers.filter((_, index) => index % shape[2] === unit);
     return !model.data.words && values.every((value) => value === 0 || value === 1);
   });
@@ -224,7 +224,7 @@ class EquationReader {
 
   call({ named, args, places, width }, index, unit) {
     if (named === "sum") {
-      const terms = Array.from({ length: width }, (_, row) => this.term(row, [args[0], unit * width + row]));
+      const terms = list(width, (row) => this.term(row, [args[0], unit * width + row]));
       return [this.group(`sum ${this.short(args[0])}`, terms, this.value(index, unit), named)];
     }
     if (named === "mean" || named === "variance") return [{ value: this.value(index, unit), label: named }];
@@ -266,7 +266,7 @@ class EquationReader {
     const [left, right] = args;
     const label = `${this.short(left)} · ${columns?.name ?? this.short(right)}`;
     const isWhole = this.operations[left].size > 1;
-    const terms = Array.from({ length: kind === "@" ? columns.rows : count }, (_, row) => {
+    const terms = list(kind === "@" ? columns.rows : count, (row) => {
       if (kind === "einsum")
         return this.term(row, ...args.map((arg, side) => [arg, places[side](unit) + row * steps[side]]));
       const weight = this.weight(columns, columns.offset + row * columns.columns + unit);
@@ -331,7 +331,7 @@ class EquationReader {
     if (rule?.row) {
       const part = size / rows;
       const row = Math.floor(unit / part);
-      const numbers = Array.from({ length: width }, (_, place) => this.value(args[0], row * width + place));
+      const numbers = list(width, (place) => this.value(args[0], row * width + place));
       return rule.row[0](numbers)[unit % part];
     }
     const read = args.map((arg) => (place) => this.value(arg, place));

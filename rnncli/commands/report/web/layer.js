@@ -1,6 +1,6 @@
 // The layers of a page: what they read, compute and return, by the names and addresses that rnncli uses.
 
-import { compile, pullBack, run } from "./cell.js";
+import { compile, list, pullBack, run } from "./cell.js";
 
 /** Return numbers of base64 text, little-endian, as an array of their type. */
 export function decode({ values, dtype }) {
@@ -16,9 +16,7 @@ const arrayOf = (dtype) => (dtype === "float64" ? Float64Array : Float32Array);
 export function nest(flat, shape) {
   if (shape.length < 2) return Array.from(flat, (value) => spell(value));
   const size = flat.length / shape[0];
-  return Array.from({ length: shape[0] }, (_, index) =>
-    nest(flat.slice(index * size, (index + 1) * size), shape.slice(1)),
-  );
+  return list(shape[0], (index) => nest(flat.slice(index * size, (index + 1) * size), shape.slice(1)));
 }
 
 const WORDS = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, "-Infinity": Number.NEGATIVE_INFINITY };
@@ -283,7 +281,7 @@ export class Model {
   whole(tensor, layer, given = null) {
     const index = this.layers.indexOf(layer);
     const batch = given?.x?.shape[0] ?? this.batch;
-    const parts = Array.from({ length: batch }, (_, sequence) => {
+    const parts = list(batch, (sequence) => {
       const done = this.of(sequence, given)[index];
       return [tensor.of(done), tensor.shape(done), done.halves.forward.steps];
     });

@@ -1,5 +1,6 @@
 // A large layer: one map of its numbers at a time, unit by time step, what is returned, and one unit over time.
 
+import { list } from "./cell.js";
 import { choose, digits, draw, make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
@@ -74,9 +75,7 @@ export class Maps {
       this.update();
     });
     const most = MOST_TICKS[Number(Boolean(page.wordAt(0)) && !page.isNarrow)];
-    const ticks = Array.from({ length: steps }, (_, step) => step).filter(
-      (step) => step % Math.ceil(steps / most) === 0,
-    );
+    const ticks = list(steps, (step) => step).filter((step) => step % Math.ceil(steps / most) === 0);
     const [low, high] = this.source.scale();
     const key = make(
       "span.scale",
@@ -195,9 +194,7 @@ export class Maps {
     const [shape, axes] = [cell.shapes[line], cell.axes[line]];
     const chosen = indicesOf(shape, this.page.unitOf(this.page.layer, this.page.half, line));
     const isInHead = (index, axis) => !cell.heads.includes(axes[axis]) || index === chosen[axis];
-    return Array.from({ length: cell.sizes[line] }, (_, unit) => unit).filter((unit) =>
-      indicesOf(shape, unit).every(isInHead),
-    );
+    return list(cell.sizes[line], (unit) => unit).filter((unit) => indicesOf(shape, unit).every(isInHead));
   }
 
   /** Return a canvas with the cursors of step and unit, whose points open their numbers. */
@@ -267,7 +264,7 @@ export class Maps {
       seen[kind] = (seen[kind] ?? -1) + 1;
       const dash = DASHES[seen[kind] % DASHES.length];
       const unit = page.unitOf(layer, half, line);
-      const points = Array.from({ length: this.steps }, (_, step) => {
+      const points = list(this.steps, (step) => {
         const value = page.model.lineValue({ layer, half, line, step, unit }, page.done(layer));
         return Number.isFinite(value) ? `${step + 0.5},${(100 * (most - value)) / (most - low)}` : null;
       });

@@ -1,5 +1,6 @@
 // The overview: a row for each vector, a column for each time step, and what is returned.
 
+import { list } from "./cell.js";
 import { make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
@@ -28,7 +29,7 @@ export class Overview {
     this.numbers = new Numbers(page);
     this.chain = page.chain;
     const [, steps] = page.model.root(page.layer).x.shape;
-    this.steps = Array.from({ length: steps }, (_, step) => step);
+    this.steps = list(steps, (step) => step);
     const gap = steps > 6 ? 12 : GAPS[page.isNarrow ? "narrow" : "wide"];
     const labels = page.isNarrow ? 0 : LABELS + gap;
     this.first = page.isNarrow ? 1 : 2; // the column of the first step
@@ -89,7 +90,7 @@ export class Overview {
     const perNumber = roomIn((isAlone ? 2 : 1) * (this.width / count) - 1);
     const stands = perNumber < 4 && count <= MOST_UNITS && !kind.includes("gates") && !isAlone;
     const room = stands ? roomIn(this.width) : perNumber;
-    const numbers = Array.from({ length: count }, (_, unit) => made(unit, room));
+    const numbers = list(count, (unit) => made(unit, room));
     this.columns[step].push(...this.numbers.all.slice(-count));
     return opensNearest(make(`div.vector.${kind}${stands ? ".upright" : ""}`, { "--count": count }, numbers));
   }

@@ -1,5 +1,6 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
+import { list } from "./cell.js";
 import { undoControls } from "./controls.js";
 import { drawnCell } from "./diagram.js";
 import { choose, digits, make, speaker, toggle } from "./dom.js";
@@ -294,10 +295,7 @@ class Page {
       this.slider.indices.push([axis, input]);
       return size > 1 && make("label.toggle", name, " ", input);
     };
-    const sequences = Array.from({ length: batch }, (_, index) => [
-      index,
-      model.data.sequences[index] ?? String(index),
-    ]);
+    const sequences = list(batch, (index) => [index, model.data.sequences[index] ?? String(index)]);
     return make(
       "div.controls",
       steps > 1 && button,

@@ -1,5 +1,6 @@
 // Beside the picture: the chosen number and where it comes from, the returned tensors, and the same in code.
 
+import { list } from "./cell.js";
 import { holdControl } from "./controls.js";
 import { copy, digits, make, refill, scroll, typed } from "./dom.js";
 import { explain, fullBar, inputAddress } from "./explain.js";
@@ -277,7 +278,7 @@ function dependence(page) {
   const { layer, x, flips = [] } = slopes;
   const { words } = model.data;
   const { features } = layer.halves.forward.cell;
-  const steps = Array.from({ length: x.length / features }, (_, step) => step);
+  const steps = list(x.length / features, (step) => step);
   const largest = (indices) =>
     indices.reduce((best, index) => (Math.abs(x[index]) > Math.abs(x[best] ?? 0) ? index : best), -1);
   const indices = Array.from(x.keys());
@@ -377,7 +378,7 @@ function returned(page, tensor, { meaning, equals, shape }, numbers) {
 /** Return the indices that are shown of an axis: all, or those around one of them. */
 function windowOf(size, most, around) {
   const first = size > most ? Math.min(Math.max(around - Math.floor(most / 2), 0), size - most) : 0;
-  return Array.from({ length: Math.min(size, most) }, (_, index) => first + index);
+  return list(Math.min(size, most), (index) => first + index);
 }
 
 /** Return some columns of a tensor's numbers; of a matrix, those of the chosen head.  first: the first column. */

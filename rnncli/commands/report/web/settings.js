@@ -1,5 +1,6 @@
 // What a reader changes on the page; and what is shown, as JSON, as a case document and as a command.
 
+import { list } from "./cell.js";
 import { Model, nest, shortest } from "./layer.js";
 
 // Most characters of a command, and most changes that are kept to be undone.
@@ -110,7 +111,7 @@ export function setSentence(model, layer, sequence, sentence, words) {
   const steps = Math.max(...rows.map(({ length }) => length));
   const isMasked = (other, step) => layer.mask && layer.steps[other][step] && !layer.mask[other * before + step];
   const isRead = rows.flatMap((row, other) =>
-    Array.from({ length: steps }, (_, step) => Number(step < row.length && !isMasked(other, step))),
+    list(steps, (step) => Number(step < row.length && !isMasked(other, step))),
   );
   layer.mask = isRead.every(Boolean) ? null : Uint8Array.from(isRead);
   layer.steps = rows.map((row) => [...row, ...new Array(steps - row.length).fill("")]);
@@ -127,7 +128,7 @@ function fitHold(held, before, steps) {
   const end = isOpen ? steps : Math.min(last + 1, steps);
   const isWhole = held.steps.every((step, index) => step === first + index);
   if (!isWhole || first >= end) return [];
-  const kept = Array.from({ length: end - first }, (_, index) => first + index);
+  const kept = list(end - first, (index) => first + index);
   const at = isOpen ? `${first}:` : first < last ? `${first}:${end}` : first;
   return [{ ...held, steps: kept, text: held.text.replace(/@.*/, `@${at}`) }];
 }
@@ -299,7 +300,7 @@ export function describeTensors(model, layer, lang, prefixed = true) {
   });
 }
 
-const rowTimes = (steps) => Array.from({ length: steps }, (_, row) => steps - 1 - row);
+const rowTimes = (steps) => list(steps, (row) => steps - 1 - row);
 
 /** Return whether the rows of a layer's sequence are in the reverse order of the input. */
 export function isTurned(model, layer) {
@@ -318,7 +319,7 @@ function isTrue(claim, { values, shape }, tensors) {
     const part = parts[axis] ?? ":";
     if (!part.includes(":")) return [(Number(part) + size) % size];
     const [from, to] = part.split(":").map((bound) => (bound === "" ? null : Number(bound)));
-    const all = Array.from({ length: size }, (_, index) => index);
+    const all = list(size, (index) => index);
     return all.slice(from ?? 0, to ?? size);
   });
   const strides = other.shape.map((_, axis) => other.shape.slice(axis + 1).reduce((a, b) => a * b, 1));

@@ -1,5 +1,6 @@
 // Words: an input that is a sentence, whose steps are words to pick or to type, and what its outputs mean.
 
+import { list } from "./cell.js";
 import { make } from "./dom.js";
 import { isTurned, setSentence, setWord } from "./settings.js";
 
@@ -67,7 +68,7 @@ export function sentenceField(page) {
   const words = model.data.words;
   if (!words) return null;
   const root = model.root(layer);
-  const text = Array.from({ length: root.x.shape[1] }, (_, step) => wordAt(model, root, sequence, step));
+  const text = list(root.x.shape[1], (step) => wordAt(model, root, sequence, step));
   const label = say("sentence");
   const value = text.filter(Boolean).join(" ");
   const field = make("input", {
