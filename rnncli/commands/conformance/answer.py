@@ -60,7 +60,15 @@ CASE = {
     "tolerance": float,
     "readings": list[str],
 }
-JUDGED = {"name": str, "attribute": str, "verdict": VERDICTS, "explanations": list[str], "reason": str}
+FIRST = {"tensor": str, "step": int | None, "index": list[int]}
+JUDGED = {
+    "name": str,
+    "attribute": str,
+    "verdict": VERDICTS,
+    "explanations": list[str],
+    "reason": str,
+    "first?": FIRST,
+}
 SUMS = {"implementation": str, "verdicts": dict[str, int]}
 DOCUMENTS = (
     HEAD | {"cases": [CASE]},
