@@ -369,7 +369,7 @@ def _diagram(cell: Cell, features: int, *, wide: bool) -> dict[str, Any]:
         label: of a card, its activation: σ, tanh, or "".
         rows: how many units have room; of x, how many features.
         tree: of an operator or a function, the part of the equation that it computes, in the form of
-            `written`: its value for a unit is that of this tree in `line`.  axes: those of its numbers.
+            `written`: its value for a unit is that of this tree in `line`.  axes: if not units.
     wires: {from, to, rail, points}: indices of shapes, corners as [x, y]; the wire carries the value of the
         shape `from`, and may begin on another wire of that value.  rail: the state of its rail, or "".
     A masked step is drawn with a straight wire to each end, a backward layer from right to left.
@@ -381,7 +381,7 @@ def _diagram(cell: Cell, features: int, *, wide: bool) -> dict[str, Any]:
 
     def part(tree: Node, line: str) -> dict[str, Any]:
         if not cell.text.has_axes:
-            return {"tree": _tree(tree), "axes": ["units"]}
+            return {"tree": _tree(tree)}
         lowered, axes = lower_part(tree, cell.text, cell.config, cell.sizes(features), line)
         return {"tree": _tree(lowered), "axes": axes}
 

@@ -126,7 +126,7 @@ class Page {
   }
 
   /** Explain a part of an equation, for the chosen indices.  part: a shape of the diagram. */
-  explainPart(address, { tree, axes }) {
+  explainPart(address, { tree, axes = ["units"] }) {
     return explainPart(this.model, address, tree, this.placeOf(axes));
   }
 
