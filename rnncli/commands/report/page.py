@@ -54,11 +54,14 @@ PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
 """What follows them in the page about a layer, and in the lesson."""
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
-_LEFT_OUT = re.compile(r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|\n *(?=[])}])", re.MULTILINE)
+_LEFT_OUT = re.compile(
+    r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|\n *(?=[])}])|(?<=[\[({])\n",
+    re.MULTILINE,
+)
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
 _COMMENT = re.compile(r" */\*.*?\*/|^ +|^\n", re.DOTALL | re.MULTILINE)
-"""What does not stand in a page: imports, `export`, comments, indentation, and lines that are empty or
-close a bracket."""
+"""What does not stand in a page: imports, `export`, comments, indentation, empty lines, and the ends of
+lines at a bracket."""
 
 
 class BuiltPage(NamedTuple):
