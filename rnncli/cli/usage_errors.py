@@ -86,8 +86,8 @@ def _find_meant_flag(error: click.exceptions.NoSuchOption, command: str) -> str:
     name = word.lstrip("-")
     meant = f"-f {name}" if name in formats.FORMATS else MEANT.get(word, "")
     flags = {flag for param in error.ctx.command.params for flag in param.opts} if error.ctx else set()
-    if meant.partition(" ")[0] in flags:
-        return meant
+    if meant.partition(" ")[0] in flags and (command != "rnncli" or name not in formats.FORMATS):
+        return meant  # before a command, a format is that of --version
     run = {flag for entry in entries("run") for flag in (entry.flag, *entry.others)}
     return f"rnncli run {meant}" if command == "rnncli" and meant.partition(" ")[0] in run else ""
 

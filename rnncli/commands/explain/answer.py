@@ -33,7 +33,8 @@ FACTOR = {"name": str, "value": float, "explained": str}
 EQUATION = {
     "key": str,
     "name": str,
-    **get_type_hints(NumberLocation),
+    **{name: hint for name, hint in get_type_hints(NumberLocation).items() if name != "axes"},
+    "axes?": dict[str, int],
     "value": float,
     "function": str,
     "total": float,
