@@ -264,7 +264,7 @@ class _PreparedCase:
                 for label, (info, layer, time, half) in expected.items()
             ),
             trace=tuple(
-                loop._replace(names=names[self.stack.is_turned(int(loop.layer))]) for loop in computed.trace
+                loop._replace(names=names[self.stack.turned[int(loop.layer)]]) for loop in computed.trace
             ),
             weights=computed.weights,
             conditions=conditions(case),

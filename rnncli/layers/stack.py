@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
 from math import prod
+from operator import xor
 from typing import Any
 
 from rnncli import initializers, layers
@@ -171,16 +174,17 @@ class Stack(tuple[Spec, ...]):
             for info in layer.outputs(shape)
         )
 
-    def is_turned(self, index: int) -> bool:
-        """Return whether a layer reads the last time step first, as the layers below return it."""
-        return sum(layer.is_reversed for layer in self.layers[:index]) % 2 > 0
+    @cached_property
+    def turned(self) -> tuple[bool, ...]:
+        """Whether each layer reads the last step first, as those below return it; last, of the output."""
+        return tuple(accumulate((layer.is_reversed for layer in self.layers), xor, initial=False))
 
     def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[Label, range]:
         """Return the time index in the input of each row of the tensors that go_backwards has reversed."""
         times: dict[Label, range] = {}
         steps, last = input_shape[1], len(self.layers) - 1
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
-            if self.is_turned(index + 1) and isinstance(steps, int) and (all_layers or index == last):
+            if self.turned[index + 1] and isinstance(steps, int) and (all_layers or index == last):
                 timed = (info.label for info in layer.outputs(shape) if "timesteps" in info.axes)
                 labels = (self.label(index, label) if all_layers else label for label in timed)
                 times.update(dict.fromkeys(labels, range(steps - 1, -1, -1)))

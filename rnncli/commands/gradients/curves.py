@@ -280,7 +280,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
         Curve(INPUT._replace(part=name) if name else INPUT, way, values, norms.masked_steps, is_input=True)
         for name, values in norms.inputs.items()
     ]
-    steps = case.names.steps[numbers.batch] if case.names.steps and not stack.is_turned(last) else ()
+    steps = case.names.steps[numbers.batch] if case.names.steps and not stack.turned[last] else ()
     return Gradients(
         header, numbers, tuple(replace(curve, steps=steps, heading=case.names.heading) for curve in curves)
     )
