@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -256,8 +256,17 @@ class Computation:
 @lru_cache(maxsize=4)  # a screen is drawn more often than its number changes
 def explain(computed: Computation, target: Target) -> Explanation:
     """Return where a number comes from, with the largest terms of each equation; of matrices, no terms."""
-    make = locate_number if computed.case.stack.has_axes else partial(explain_number, terms=MOST_TERMS)
-    explanation = make(computed.case, computed.trace, target)
+    case = computed.case
+    if case.stack.has_axes:
+        import numpy as np
+
+        *place, unit = target.indices
+        part = tracing.list_loop_parts(case.stack, case.inputs.shape).get(target.label)
+        indices = (unit,) if part is None else map(int, np.unravel_index(unit, tuple(part.axes.values())))
+        by_axis = target._replace(indices=(*place, *indices))
+        explanation = replace(locate_number(case, computed.trace, by_axis), target=target)
+    else:
+        explanation = explain_number(case, computed.trace, target, terms=MOST_TERMS)
     if computed.without_hold is None:
         return explanation
     return replace(explanation, without_hold=explain(computed.without_hold, target).value)
