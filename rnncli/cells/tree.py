@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from operator import mul, truediv
 from typing import Any, NamedTuple, TypeAlias
 
@@ -98,8 +99,9 @@ class Shift(NamedTuple):
     rank: int
 
 
-class Index(NamedTuple):
-    """The numbers 0, 1, ..., size - 1."""
+@dataclass(frozen=True)
+class Index:
+    """The numbers 0, 1, ..., size - 1.  No tuple, which would equal the Number `size`."""
 
     size: int
 
