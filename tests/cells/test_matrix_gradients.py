@@ -102,6 +102,7 @@ def test_gradients_of_the_tape(name: str, form: str) -> None:
             np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5 * max(1, second.max()))
 
 
+@pytest.mark.slow
 def test_indices_are_not_the_number_of_their_size() -> None:
     """`2 ** (-5 - index(heads))` of two heads: the base is a number, the power has an index for each head."""
     case = case_of(f"@'{ROOT}/samples/cells/retnet.toml'(8)", "float32")
