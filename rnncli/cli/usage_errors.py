@@ -11,8 +11,19 @@ from rnncli.cli.catalog import click
 from rnncli.errors import Message, Text, UsageError
 from rnncli.options import OPTIONS, entries
 
-MEANT = {"-s": "--seed", "-u": "--units", "-m": "--model", "-w": "--weights"}
-"""Short flags that other programs have, and the flags that are meant by them."""
+MEANT = {
+    "-s": "--seed",
+    "-u": "--units",
+    "-m": "--model",
+    "-w": "--weights",
+    "--hidden-size": "--units",
+    "--hidden_size": "--units",
+    "--shape": "--input-shape",
+    "--backend": "--engine",
+}
+"""Flags that other programs have, and the flags that are meant by them."""
+INPUT_FLAGS = ("-i", "--input", "--inputs", "--data", "--file")
+"""How other programs name their input, which is an argument here."""
 
 
 def convert(error: click.ClickException, command: str, words: Sequence[str] = ()) -> UsageError:
@@ -55,6 +66,14 @@ def explain_extra(context: click.Context, words: Sequence[str]) -> UsageError:
 
 def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, advice: Message) -> UsageError:
     """Return the error for a flag that `command` does not have.  advice: where its flags are listed."""
+    takes_input = bool(error.ctx) and any(param.name == "input" for param in error.ctx.command.params)
+    if takes_input and error.option_name in INPUT_FLAGS:
+        return UsageError(
+            "there is no flag {option_name}.",
+            "Write the input after the command: {command} FILE.json, or as text: {command} '[[1, 2], [3, 4]]'.",
+            option_name=error.option_name,
+            command=command,
+        )
     near = _find_meant_flag(error, command) or _find_nearest_flag(error)
     if error.option_name == "-V":
         near = "rnncli --version"
