@@ -12,18 +12,17 @@ from rnncli.errors import Message, Text, UsageError
 from rnncli.options import OPTIONS, entries
 
 MEANT = {
-    "-s": "--seed",
-    "-u": "--units",
-    "-m": "--model",
-    "-w": "--weights",
-    "--hidden-size": "--units",
-    "--hidden_size": "--units",
-    "--shape": "--input-shape",
-    "--backend": "--engine",
+    "s": "--seed",
+    "u": "--units",
+    "m": "--model",
+    "w": "--weights",
+    "hidden-size": "--units",
+    "shape": "--input-shape",
+    "backend": "--engine",
 }
-"""Flags that other programs have, and the flags that are meant by them."""
-INPUT_FLAGS = ("-i", "--input", "--inputs", "--data", "--file")
-"""How other programs name their input, which is an argument here."""
+"""Flags of other programs, without dashes, and the flags that are meant by them."""
+INPUT_NAMES = ("i", "input", "inputs", "data", "file")
+"""How other programs call the flag of their input, which is an argument here."""
 
 
 def convert(error: click.ClickException, command: str, words: Sequence[str] = ()) -> UsageError:
@@ -66,11 +65,11 @@ def explain_extra(context: click.Context, words: Sequence[str]) -> UsageError:
 
 def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, advice: Message) -> UsageError:
     """Return the error for a flag that `command` does not have.  advice: where its flags are listed."""
-    takes_input = bool(error.ctx) and any(param.name == "input" for param in error.ctx.command.params)
-    if takes_input and error.option_name in INPUT_FLAGS:
+    params = error.ctx.command.params if error.ctx else []
+    if any(param.name == "input" for param in params) and error.option_name.lstrip("-") in INPUT_NAMES:
         return UsageError(
             "there is no flag {option_name}.",
-            "Write the input after the command: {command} FILE.json, or as text: {command} '[[1, 2], [3, 4]]'.",
+            "Write the input after the command: {command} FILE.json, or {command} '[[1, 2], [3, 4]]'.",
             option_name=error.option_name,
             command=command,
         )
@@ -101,9 +100,8 @@ def _find_meant_flag(error: click.exceptions.NoSuchOption, command: str) -> str:
     """Return the flag that another program spells so: `--seed` for -s, `-f json` for --json; else ""."""
     from rnncli.show import formats
 
-    word = error.option_name
-    name = word.lstrip("-")
-    meant = f"-f {name}" if name in formats.FORMATS else MEANT.get(word, "")
+    name = error.option_name.lstrip("-")
+    meant = f"-f {name}" if name in formats.FORMATS else MEANT.get(name.replace("_", "-"), "")
     flags = {flag for param in error.ctx.command.params for flag in param.opts} if error.ctx else set()
     if meant.partition(" ")[0] in flags and (command != "rnncli" or name not in formats.FORMATS):
         return meant  # before a command, a format is that of --version
