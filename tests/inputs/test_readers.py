@@ -11,6 +11,7 @@ import pytest
 from reader_sources import inputs
 
 from rnncli.errors import EngineError, InputError, inside, with_path_prefix
+from rnncli.inputs import sample_files
 from rnncli.inputs.formats import FORMATS, ONE_ARRAY, Source, detect_format, format_of, read
 from rnncli.inputs.source import split_layers, split_source
 
@@ -60,6 +61,15 @@ def test_a_format_by_any_name() -> None:
 )
 def test_standard_input_is_sniffed(data: bytes, format: str) -> None:
     assert detect_format(Source("standard input", data)) == format
+
+
+def test_a_cell_is_no_input(tmp_path: Path) -> None:
+    cell = tmp_path / "my cell.toml"
+    cell.write_bytes(sample_files.path("mgu").read_bytes())
+    with pytest.raises(InputError, match=r"(?s)it is a cell.*rnncli run --layer '@.*my cell\.toml'"):
+        read(Source(str(cell), path=cell))
+    with pytest.raises(InputError, match=r"(?s)standard input: it is a cell.*Save it"):
+        read(Source("standard input", cell.read_bytes()))
 
 
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

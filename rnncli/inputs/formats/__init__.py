@@ -48,6 +48,8 @@ ONE_ARRAY = ("csv", "h5", "npy")
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 GIVEN = Message("Give the format with {--input-format}.")
 RENAMED = Message("Rename the file, or save it in one of these formats.")
+CELL_BYTES = 2**16
+"""The section [step] of a cell's file is among its first bytes."""
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -154,7 +156,7 @@ def detect_format(source: Source, input_format: str | None = None, advice: Text 
     advice: what to do if the suffix is unknown.  Raises InputError if the format is unknown.
     """
     if input_format is None:
-        return format_of(source.file(), advice) if source.path else _sniff(source.content())
+        return format_of(source.file(), advice) if source.path else _sniff(source)
     name = input_format.lower().lstrip(".").replace("-", "_")
     name = name if name in FORMATS else SUFFIXES.get(f".{name}", name)
     if name not in FORMATS:
@@ -181,6 +183,12 @@ def format_of(path: Path, advice: Text = GIVEN) -> str:
                 "Run the model as it was saved: rnncli run INPUT --model {word}",
                 word=shlex.quote(str(path)),
             )
+        if suffix == ".toml":
+            raise InputError(
+                "it is a cell written as equations, not an input.",
+                "Run it as a layer: rnncli run --layer {word}",
+                word=shlex.quote(f"@{path}"),
+            )
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
         if path.is_file():
@@ -196,8 +204,15 @@ def format_of(path: Path, advice: Text = GIVEN) -> str:
         )
 
 
-def _sniff(data: bytes) -> str:
+def _sniff(source: Source) -> str:
     """A number, a quote or a word can start JSON and CSV: it is JSON only if all is one JSON value."""
+    data = source.content()
+    if b"\n[step]" in data[:CELL_BYTES]:
+        with inside(source.name):
+            raise InputError(
+                "it is a cell written as equations, not an input.",
+                "Save it, and run it as a layer: rnncli run --layer @FILE.toml",
+            )
     text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
     if not text or text[:1] in b"[{":
         return "json"
