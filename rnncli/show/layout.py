@@ -120,18 +120,36 @@ class Measures(NamedTuple):
 
 def measure(table: Table, view: View) -> Measures:
     """Measure the numbers of `table`; the tensor with the most axes comes first, and so do its labels."""
-    measures = Measures({}, {}, {})
+    blocks: dict[Numbers, Block] = {}
+    number_widths: dict[str, int] = {}
+    label_widths: dict[str, int] = {}
     tensors = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
-    for numbers in sorted(tensors, key=lambda numbers: -len(numbers.axes)):
+    tensors.sort(key=lambda numbers: -len(numbers.axes))
+    for numbers in tensors:
         from rnncli.show.numbers import block  # loads NumPy
 
-        whole = measures.blocks[numbers] = block(numbers, view)
+        whole = blocks[numbers] = block(numbers, view)
         widest = max((len(text) for row in whole.rows for text in row.texts), default=1)
-        measures.widths[whole.style] = max(measures.widths.get(whole.style, 0), widest)
+        number_widths[whole.style] = max(number_widths.get(whole.style, 0), widest)
         for row in whole.rows:
             for axis, label in row.labels.items():
-                measures.gutter[axis] = max(measures.gutter.get(axis, 0), width_of(label))
-    return measures
+                label_widths[axis] = max(label_widths.get(axis, 0), width_of(label))
+    axes = _order_axes(numbers.axes for numbers in tensors)
+    gutter = {axis: label_widths[axis] for axis in axes if axis in label_widths}
+    return Measures(blocks, gutter, number_widths)
+
+
+def _order_axes(axes_of_tensors: Iterable[Sequence[str]]) -> list[str]:
+    """Return all axes; an axis that only a later tensor has stands before the axis that follows it there."""
+    ordered: list[str] = []
+    for axes in axes_of_tensors:
+        following = len(ordered)
+        for axis in reversed(axes):
+            if axis in ordered:
+                following = ordered.index(axis)
+            else:
+                ordered.insert(following, axis)
+    return ordered
 
 
 def natural_width(cells: Iterable[TableCell]) -> int:
