@@ -13,6 +13,7 @@ from port_runs import run_of
 
 from rnncli.commands.known import Known
 from rnncli.commands.port import differences, evidence
+from rnncli.commands.port import search as searching
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.commands.port.search import search
 
@@ -130,6 +131,37 @@ def test_pairs_of_differences_are_named(name: str, pairs: list[tuple[str, str]])
     assert pairs
     for pair in pairs:
         check_found(KINDS[name], pair)
+
+
+@pytest.mark.parametrize(("directions", "padding"), [(1, "padding=end,zeros"), (2, "padding=end")])
+def test_axes_and_padding_leave_room_for_a_third_difference(directions: int, padding: str) -> None:
+    kind = Kind("LSTM", directions=directions, lengths=(2, 4, 3))
+    check_found(kind, ("axes=time,batch", padding, "forget_bias=1"))
+
+
+@pytest.mark.parametrize("kind", [Kind("LSTM", initial=True), Kind("LSTM", initial=True, batch=4, steps=3)])
+@pytest.mark.parametrize("padded", [False, True])
+def test_no_set_is_compared_that_cannot_be_or_that_a_smaller_one_says(
+    kind: Kind, padded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No axes that the states do not have, no difference that another replaces, no padding without steps."""
+    compared: list[Hypothesis] = []
+
+    def screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
+        compared.extend(candidates)
+        return candidates[:1]
+
+    monkeypatch.setattr(searching, "_screen", screen)
+    if padded:
+        kind = kind._replace(lengths=(kind.steps, 1, *[2] * (kind.batch - 2)))
+    run = run_of(plant(kind, ("padding=start",) if padded else ()), kind.class_name)
+    _, count = search(run._replace(expected={"sequence": 1 + run.expected["sequence"]}))
+    assert count == len(compared) > 300
+    for hypothesis in compared:
+        changes = [name for difference in hypothesis.differences for name in difference.changes]
+        assert len(changes) == len(set(changes))
+        assert hypothesis.padding is None or (hypothesis.mask is not None and not hypothesis.mask.all())
+        assert {len(state) for state in hypothesis.initial_state} == {len(hypothesis.inputs)}
 
 
 @pytest.mark.parametrize(
