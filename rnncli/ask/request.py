@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
-from rnncli.errors import Flag, Message, Text, UsageError, inside
+from rnncli.errors import Flag, InputError, Message, Text, UsageError, inside
 from rnncli.options import BY_NAME, first_given, flag_name, is_given, names, of_files_alone
 from rnncli.values import Document, RawValue, Shape
 
@@ -329,7 +329,10 @@ class Ask(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The layers, and all that is given besides the inputs: it makes the Case of every input."""
+    """The layers, and all that is given besides the inputs: it makes the Case of every input.
+
+    misfit: what to do if weights or states do not fit the layers; None for what follows from their shapes.
+    """
 
     stack: "Stack"
     arranging: "ArrangeOptions"
@@ -340,6 +343,7 @@ class Given(NamedTuple):
     calls: int
     all_layers: bool
     all_calls: bool
+    misfit: Message | None = None
 
     def case(self, arranged: "Arrangement") -> "Case":
         """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
@@ -362,7 +366,11 @@ class Given(NamedTuple):
             return case
         from rnncli.layers.shape_checks import check_case
 
-        return check_case(case, self.weights.where, self.initial_state.where)
+        try:
+            return check_case(case, self.weights.where, self.initial_state.where)
+        except InputError as error:
+            error.advice = self.misfit or error.advice
+            raise
 
 
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
