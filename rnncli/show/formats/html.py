@@ -162,8 +162,9 @@ def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
     rows = [
         "".join(
             f"<th>{escape(label)}{' ' * (width + BETWEEN - width_of(label))}</th>"
+            if (label := row.labels.get(axis))
+            else f'<td class="gap">{" " * (width + BETWEEN)}</td>'
             for axis, width in measures.gutter.items()
-            for label in [row.labels.get(axis, "")]
         )
         + "".join(
             _number(text, measures.widths[shown.style], index == shown.half > 0)

@@ -47,6 +47,11 @@ def test_numbers_are_aligned_below_their_heading() -> None:
     assert len({len(number) for number in numbers}) == 1
 
 
+@pytest.mark.parametrize("name", ["run", "both_ways", "masked"])
+def test_a_heading_says_something(name: str) -> None:
+    assert not re.search("<th[^>]*> *</th>", drawn(ANSWERS[name], "html"))
+
+
 def test_a_grid_names_its_columns_on_a_phone_too() -> None:
     html = drawn(ANSWERS["matrix"], "html")
     assert re.findall('data-across="(.*?)"', html) == ["return_state=False", "return_state=True"] * 2
