@@ -156,7 +156,7 @@ def parse_steps(text: str) -> slice:
     """Parse a time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
     match = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
     if match is None or "-" in match.groups():
-        what = "{--steps:text}: this is not a time step or a range."
+        what = "{text}: this is not a time step or a range."
         raise UsageError(what, "Write 7, -1, 0:50 or -20: instead.", text=text)
     if match[3]:
         only = int(match[3])
@@ -174,7 +174,7 @@ def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
         if ":" not in text:
             chosen.append(int(text))
         elif not (named := range(count)[steps]):
-            what, known = "{--steps:text}: this contains no time step; {known}.", Message("the only one is 0")
+            what, known = "{text}: this contains no time step; {known}.", Message("the only one is 0")
             if count > 1:
                 known = Message("there are {count}, 0 to {last}", count=count, last=count - 1)
             raise UsageError(what, FROM_THE_END, text=text, known=known)

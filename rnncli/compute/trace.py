@@ -13,9 +13,12 @@ from rnncli.errors import Flag, Message, UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer
 from rnncli.layers.stack import Stack
-from rnncli.process import memory
+from rnncli.process import memory, progress
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.values import Shape
+
+LARGE = 2**30
+"""Bytes of a trace that are said before it is computed."""
 
 
 class LoopPart(NamedTuple):
@@ -262,7 +265,9 @@ def trace(case: Case) -> Result:
     parts = list_loop_parts(case.stack, case.inputs.shape).values()
     units = {(part.layer, part.direction, part.label): part.units for part in parts}
     needed = case.inputs.dtype.itemsize * batch * steps * sum(units.values())
-    memory.refuse_beyond(needed, Message("the trace"))
+    memory.refuse_beyond(needed, Message("the trace"), free_now=True)
+    if needed > LARGE:
+        progress.say(Message("the trace needs {size} of memory.", size=memory.format_size(needed)))
     if refusal := reason_not_traced(case):
         advice = "Use rnncli run, or trace lstm, gru or another recurrent layer in float32."
         raise UsageError(refusal, advice)

@@ -31,12 +31,17 @@ def expansion_limit(packed: int) -> int:
     return min(max(EXPANDED, EXPANSION * packed), total())
 
 
-def refuse_beyond(needed: int, what: Text = Message("the layers")) -> None:
-    """Raise InputError if `what` needs more bytes (`needed`) than the machine has."""
-    have = total()
+def refuse_beyond(needed: int, what: Text = Message("the layers"), *, free_now: bool = False) -> None:
+    """Raise InputError if `what` needs more bytes (`needed`) than the machine has.
+
+    free_now: or than what other programs leave of it.
+    """
+    have, text = total(), "{what} would need {size} of memory, but this machine has {have}."
+    if free_now and (left := free()) < have:
+        have, text = left, "{what} would need {size} of memory, but {have} are free."
     if needed > have:
         raise InputError(
-            "{what} would need {size} of memory, but this machine has {have}.",
+            text,
             "Use fewer units, or a smaller input.",
             what=what,
             size=format_size(needed),
@@ -56,6 +61,15 @@ def total() -> int:
         except (OSError, ValueError):
             continue
     return min(sizes)
+
+
+def free() -> int:
+    """Return the bytes of memory that no program uses, as far as the system says."""
+    try:
+        found = re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())
+    except OSError:
+        found = None
+    return 1024 * int(found[1]) if found else total()
 
 
 @contextmanager

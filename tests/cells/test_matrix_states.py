@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ import rnncli
 from rnncli import compute
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Text, write
+from rnncli.process import progress
 from rnncli.result import Result
 from rnncli.specs.build import read_equations
 from rnncli.values import sizes
@@ -387,6 +389,9 @@ def test_a_number_without_axes_is_one_for_each_sequence(tmp_path: Path) -> None:
     for share in inputs.sum(axis=-1).T:
         memory = share[:, None, None] * memory + share[:, None, None]
     np.testing.assert_allclose(found["last_memory_state"], memory, rtol=1e-12)
+    del options["return_state"]
+    traced = rnncli.trace(inputs, f"@'{file}'", **options)
+    np.testing.assert_allclose(traced["share"], inputs.sum(axis=-1), rtol=1e-12)
 
 
 def test_a_window_takes_what_is_the_same_for_each_sequence() -> None:
@@ -418,12 +423,19 @@ def test_a_trace_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
     inputs = np.broadcast_to(np.float32(0), (1, 4096, case.inputs.shape[-1]))
     asked: list[int] = []
     monkeypatch.setattr("rnncli.process.memory.total", lambda: 2**33)
+    monkeypatch.setattr("rnncli.process.memory.free", lambda: 2**34)
     monkeypatch.setattr(compute, "run", lambda *_: asked.append(1))
     with pytest.raises(InputError, match="the trace would need"):
         tracing.trace(case._replace(inputs=inputs, weights=None))
     assert not asked
-    tracing.trace(case._replace(inputs=inputs[:, :1024], weights=None))
+    said: list[Text] = []
+    with progress.watched_by(SimpleNamespace(say=said.append, report=None)):
+        tracing.trace(case._replace(inputs=inputs[:, :1024], weights=None))
     assert asked
+    assert [*map(write, said)] == ["the trace needs 4.1 GiB of memory."]
+    monkeypatch.setattr("rnncli.process.memory.free", lambda: 2**31)
+    with pytest.raises(InputError, match=r"but 2.0 GiB are free"):
+        tracing.trace(case._replace(inputs=inputs[:, :1024], weights=None))
 
 
 def test_the_axes_of_a_printed_state_stand_in_its_order(rnncli: Run) -> None:

@@ -32,7 +32,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.result_answer import head_of, names_of, notes_of, title, title_of
 from rnncli.show.visible import name_text
-from rnncli.show.wording import new_state
+from rnncli.show.wording import GATES, new_state
 from rnncli.specs import configs_of, expression_of, expressions_of
 from rnncli.values import Array
 
@@ -56,12 +56,10 @@ VERDICTS = {
 }
 
 THROUGH = {
-    (False, False): "all of the gradient comes back through {way}",
-    (False, True): "{share} of the gradient comes back through {way}",
-    (True, False): "all of the gradient comes back through the gate {way}",
-    (True, True): "{share} of the gradient comes back through the gate {way}",
+    False: "all of the gradient comes back through {way}",
+    True: "{share} of the gradient comes back through {way}",
 }
-"""THROUGH[is_gate, has_other_ways]: how much of a gradient comes back through one way."""
+"""THROUGH[has_other_ways]: how much of a gradient comes back through one way."""
 
 OWN_STEP = (
     "cell: only what it passes on to the next step; what it does through this step's output counts as hidden"
@@ -430,6 +428,9 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
         way: Text = Message("the candidate") if gate == "candidate" else gate
         if gate in curve.new_states:
             way = Message("{line}, the {new_state}", line=gate, new_state=new_state(curve.new_states[gate]))
-        is_gate = way == gate and gate.isidentifier() and gate != curve.part.part
-        sentence = view.say(THROUGH[is_gate, share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
+        elif gate in GATES and gate != "candidate":
+            way = Message("the gate {line}", line=gate)
+        elif way == gate and gate.isidentifier() and gate != curve.part.part:
+            way = Message("the line {line}", line=gate)
+        sentence = view.say(THROUGH[share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
         yield Paragraph(f"{name}: {sentence}", lead=name)

@@ -193,7 +193,7 @@ def _step(case: Case, chosen: CellSelection) -> _Step:
     if len(times) != 1:
         known = format_indices("time steps", timesteps)
         if not times:
-            raise UsageError("{--steps}: no time step is selected.", known)
+            raise UsageError("no time step is selected.", known)
         raise UsageError("{--diagram} shows one time step, not {count}.", known, count=len(times))
     result = tracing.trace(tracing.with_all_outputs(case))
     return _Step(CaseTrace(case, result), result, chosen.batch % batch, times[0])

@@ -196,7 +196,8 @@ def draw(
         known = dict.fromkeys(str(part.short) for loop in loops for part in (*loop.gates, *loop.states))
         for name in selection.gates:
             if name not in known:
-                raise UsageError("{--gate}: there is no {name!r} here.", did_you_mean(name, known), name=name)
+                what = "there is no gate or state {name!r} here."
+                raise UsageError(what, did_you_mean(name, known), name=name)
     for name, case, result in parts:
         chosen = _entry(case, selection)
         layer_rows, masked_steps, skipped = (_draw_trace if traced else _draw_result)(case, result, chosen)
@@ -307,7 +308,7 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
         raise UsageError("{--batch:batch}: there is no such sequence.", known, batch=selection.batch)
     if not _times(case, selection):
         known = format_indices("time steps", case.inputs.shape[1])
-        raise UsageError("{--steps}: no time step is selected.", known)
+        raise UsageError("no time step is selected.", known)
     return selection._replace(batch=selection.batch % count)
 
 

@@ -166,11 +166,10 @@ def _shaped(
 ) -> NamedTensor:
     """Return a part with its axes, without those of a chosen head."""
     names = axes.axes.get(part, ("units",))
-    shaped = values.reshape(*values.shape[:2], *(axes.shapes.get(part) or values.shape[2:]))
+    shaped = values.reshape(*values.shape[:2], *axes.shapes.get(part, values.shape[2:]))
     if chosen:
         shaped = shaped[(..., *(chosen.get(axis, slice(None)) for axis in names))]
         names = tuple(axis for axis in names if axis not in chosen)
-    names = names or (("one",) if shaped.ndim > 2 else ())
     times = tuple(loop.as_rows().times.tolist())
     return NamedTensor(loop.label(part), ("batch", "timesteps", *names), shaped, (), times)
 

@@ -123,7 +123,7 @@ def test_other_languages_and_names(drawn: Any, tmp_path: Path) -> None:
         (["--unit", "1"], "--unit applies only to a diagram."),
         (["--diagram", "--unit", "3"], "--unit 3: there is no such unit."),
         (["--diagram", "--step", "0:2"], "--diagram shows one time step, not 2."),
-        (["--diagram", "--step", "9"], "--steps: no time step is selected."),
+        (["--diagram", "--step", "9"], ": no time step is selected."),
         (["--diagram", "--step", "1", "--batch", "1"], "--batch 1: there is no such sequence."),
         (["--diagram", "-l", "Dense(2)"], "no layer here has a cell to draw."),
         (["--diagram", "-l", "ConvLSTM1D(2, 3)", "--input-shape", "1,3,5,2"],

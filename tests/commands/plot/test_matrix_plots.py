@@ -96,7 +96,7 @@ def test_every_sample_is_drawn(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--state", "memry"], "there is no 'memry' here. Did you mean memory?"),
+        (["--state", "memry"], "there is no gate or state 'memry' here. Did you mean memory?"),
         (["--head", "2"], "--head 2: this is not a head. The heads are heads 0 to 1."),
         (["--diagram", "--head", "1,0"], "--head 1,0: this is not a head."),
         (["--diagram", "--state", "memory"], "--diagram and --state cannot be combined."),

@@ -204,5 +204,5 @@ def test_the_layers_of_a_model_are_drawn_below_each_other() -> None:
     assert len(picture.rows[4].panels[0].times) == 3
     forget = draw(parts, SheetSelection(gates=("forget",)), traced=True, model="m.keras")
     assert titles(forget) == [["input"], ["forget gate"], ["input"]]
-    with pytest.raises(UsageError, match="there is no 'forgt' here"):
+    with pytest.raises(UsageError, match="there is no gate or state 'forgt' here"):
         draw(parts, SheetSelection(gates=("forgt",)), traced=True, model="m.keras")
