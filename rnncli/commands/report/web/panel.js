@@ -81,12 +81,7 @@ function equation(page) {
     ["line", "held", "same"].includes(kind) && holdControl(page, explained),
     from && isElsewhere && make("p", "= ", make("button.link", { key: "from", onclick: open }, from)),
     tokens.length > 0 && symbols && symbolsOf(page, explained),
-    tokens.length > 0 &&
-      make(
-        "div.tokens",
-        make("span.text", `${digits(value, 4)} =`),
-        tokens.map((token, index) => piece(page, explained, token, index)),
-      ),
+    tokens.length > 0 && written(page, explained),
     ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
     ...(kind === "x" || kind === "unused" ? [] : dependence(page)),
   ];
@@ -103,11 +98,7 @@ function partOfEquation(page) {
     make("h2", make(`span.${color}`, name)),
     make("p.value", make("b", digits(value, 3))),
     make("p.dim", say("A part of the equation of {name}.", { name: titleOf(page, model.locate(chosen)) })),
-    make(
-      "div.tokens",
-      make("span.text", `${digits(value, 4)} =`),
-      tokens.map((token, index) => piece(page, explained, token, index)),
-    ),
+    written(page, explained),
     ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
   ];
 }
@@ -200,6 +191,21 @@ function meaningOf(model, prefix, half, name) {
   const { symbols } = model.layers.find((layer) => layer.prefix === prefix).halves[half].cell;
   const [line, part] = USES[name] ?? ["hidden", ""];
   return symbols[line]?.includes(part) ? MEANINGS[name] : null;
+}
+
+/** Return an equation in numbers; where it breaks, what stands in parentheses stays together if it fits a line. */
+function written(page, explained) {
+  const line = make("div.tokens", make("span.text", `${digits(explained.value, 4)} =`));
+  let group = line;
+  explained.tokens.forEach((token, index) => {
+    if (token.text === "(") {
+      group = make("span.tokens");
+      line.append(group);
+    }
+    group.append(piece(page, explained, token, index));
+    if (token.text === ")") group = line;
+  });
+  return line;
 }
 
 /** Return a piece of an equation: text, or a number with its name below. */
