@@ -42,7 +42,29 @@ for args in json.loads(sys.argv[1]):
 print(json.dumps(found))
 """
 
-Completed = subprocess.CompletedProcess[str]
+
+class Completed(subprocess.CompletedProcess[str]):
+    """A command that has ended, with what it wrote."""
+
+    def refusal(self) -> str:
+        """Return the message of a command that was refused, which has exit code 2 and no answer."""
+        assert (self.returncode, self.stdout) == (2, ""), self.stderr
+        return self.stderr
+
+    def success(self) -> Completed:
+        """Return the command, which had no error."""
+        assert self.returncode == 0, self.stderr
+        return self
+
+    def answer(self) -> Any:
+        """Return the JSON of a command that had no error."""
+        return json.loads(self.success().stdout)
+
+    def tensors(self) -> dict[str, Any]:
+        """Return the values in the JSON of `run`, by the names of the tensors."""
+        return {tensor["name"]: tensor["values"] for tensor in self.answer()["outputs"]}
+
+
 Run = Callable[..., Completed]
 
 
@@ -61,10 +83,11 @@ def run_process(*args: str, env: Mapping[str, str] | None = None, **more: Any) -
     if "input" not in more:
         more.setdefault("stdin", subprocess.DEVNULL)
     more.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "rnncli", *args],
         env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=PATIENCE, **more,
     )  # fmt: skip
+    return Completed(done.args, done.returncode, done.stdout, done.stderr)
 
 
 def run_here(
@@ -95,7 +118,7 @@ def run_here(
         sys.stdout.flush()
         sys.stderr.flush()
         texts = [os.pread(file.fileno(), file.seek(0, os.SEEK_END), 0).decode() for file in (out, err)]
-    return subprocess.CompletedProcess(args, code, *texts)
+    return Completed(args, code, *texts)
 
 
 @contextlib.contextmanager

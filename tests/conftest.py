@@ -141,9 +141,10 @@ def shell() -> Run:
     def run(line: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
         define = f'rnncli() {{ "{sys.executable}" -m rnncli "$@"; }}\n'
         more.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.run(
+        done = subprocess.run(
             ["bash", "-c", define + line], env=environment(env), capture_output=True, text=True,
             encoding="utf-8", timeout=PATIENCE, **more,
         )  # fmt: skip
+        return Completed(done.args, done.returncode, done.stdout, done.stderr)
 
     return run

@@ -157,8 +157,7 @@ def test_what_a_layer_could_return_is_compared(
     if command == "compare":
         (row,) = [line for line in done.stdout.splitlines() if line.startswith("other ")]
         assert row.endswith("not compared")
-    selected = rnncli(*words[:-1], "--select", "g1/hidden_state", cwd=tmp_path)
-    assert selected.returncode == 2  # nothing that is selected is in the file
+    rnncli(*words[:-1], "--select", "g1/hidden_state", cwd=tmp_path).refusal()
 
 
 @pytest.mark.slow
@@ -182,14 +181,12 @@ def test_a_shape_that_fits_one_tensor_is_a_pair(
 ) -> None:
     words = ("compare", "x.npy", "--model", "m.keras", "--expect", "e.npz")
     np.savez(tmp_path / "e.npz", probabilities=returned["head/output"])
-    done = rnncli(*words, cwd=tmp_path)
-    assert done.returncode == 0
+    done = rnncli(*words, cwd=tmp_path).success()
     assert "e.npz: probabilities is compared with head/output" in done.stderr
     np.savez(tmp_path / "e.npz", states=returned["low/hidden_states"], more=returned["g1/hidden_states"])
-    refused = rnncli(*words, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "states (2, 6, 4) has no name that is known here, and may be low/hidden_states" in refused.stderr
-    assert "--map THEIRS=OURS" in refused.stderr
+    said = rnncli(*words, cwd=tmp_path).refusal()
+    assert "states (2, 6, 4) has no name that is known here, and may be low/hidden_states" in said
+    assert "--map THEIRS=OURS" in said
     pairs = ("--map", "states=low/hidden_states", "--map", "more=g1/hidden_states")
     assert rnncli(*words, *pairs, cwd=tmp_path).returncode == 0
     unknown = rnncli(*words, "--map", "stats=low/hidden_states", cwd=tmp_path)

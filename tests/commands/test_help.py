@@ -45,9 +45,8 @@ def test_a_page_is_markdown_in_a_pipe(rnncli: Run, word: str, first: str) -> Non
 
 
 def test_a_near_miss_is_suggested(rnncli: Run) -> None:
-    done = rnncli("help", "maks")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "rnncli: there is no page 'maks'.\nDid you mean rnncli help masks?\n"
+    said = rnncli("help", "maks").refusal()
+    assert said == "rnncli: there is no page 'maks'.\nDid you mean rnncli help masks?\n"
     assert "rnncli help lists all pages." in rnncli("help", "quux").stderr
     assert rnncli("help", "hiden", "state").stderr == (
         "rnncli: there is no page 'hiden state'.\nDid you mean rnncli help hidden_state?\n"

@@ -75,6 +75,4 @@ def test_completion_offers_the_commands_that_have_a_schema() -> None:
 
 
 def test_a_command_without_json_has_no_schema(rnncli: Run) -> None:
-    done = rnncli("schema", "plot")
-    assert done.returncode == 2
-    assert "plot is not a command that writes JSON" in done.stderr
+    assert "plot is not a command that writes JSON" in rnncli("schema", "plot").refusal()

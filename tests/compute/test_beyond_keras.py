@@ -35,8 +35,7 @@ KERAS_ANSWERS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("flags", "message"), KERAS_RAISES, ids=str)
 def test_an_answer_beyond_keras_says_so(flags: tuple[str, ...], message: str, rnncli: Run) -> None:
-    done = rnncli(*RUN, *flags)
-    assert done.returncode == 0
+    done = rnncli(*RUN, *flags).success()
     assert f"note: {message}" in done.stderr
     done = rnncli(*RUN, *flags, "--engine", "tensorflow")
     assert done.returncode == 3
@@ -46,8 +45,7 @@ def test_an_answer_beyond_keras_says_so(flags: tuple[str, ...], message: str, rn
 
 @pytest.mark.parametrize("flags", KERAS_ANSWERS, ids=str)
 def test_where_keras_answers_nothing_is_said(flags: tuple[str, ...], rnncli: Run) -> None:
-    done = rnncli(*RUN, *flags, "--check")
-    assert done.returncode == 0
+    done = rnncli(*RUN, *flags, "--check").success()
     assert "Keras cannot compute" not in done.stderr
 
 

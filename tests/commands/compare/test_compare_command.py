@@ -64,8 +64,7 @@ def test_run_expects_what_run_wrote(suffix: str, rnncli: Run, tmp_path: Path) ->
     assert rnncli("run", "-l", "gru", "--return-sequences", "--seed", "1", "-o", path).returncode == 0
     for command in ("run", "compare"):
         words = ("-l", "gru", "--return-sequences", "--seed", "1", "--expect", path)
-        same = rnncli(command, *words, "--atol", "0", "--rtol", "0")
-        assert same.returncode == 0, same.stderr
+        rnncli(command, *words, "--atol", "0", "--rtol", "0").success()
         other = rnncli(command, "-l", "gru", "--return-sequences", "--seed", "2", "--expect", path)
         assert other.returncode == 1
         assert "hidden_states differs" in other.stderr
@@ -148,8 +147,7 @@ def test_a_masked_step_at_the_start_of_a_piece_returns_zeros(engine: str) -> Non
 def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     layer = "LSTM(1, kernel_initializer='ones', recurrent_initializer='zeros')"
     shape = ("--input-shape", "1,1,2", "--fill", "zeros")
-    done = rnncli("compare", "-l", layer, *shape, "--expect", "[[0]]", "--atol", "1")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("compare", "-l", layer, *shape, "--expect", "[[0]]", "--atol", "1").success()
     for words in (
         "every number in kernel, recurrent_kernel is the same",
         "every input is 0",
@@ -177,8 +175,7 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
 def test_pieces_prove_little_where_the_state_has_no_effect(
     layer: str, input: str, proves: bool, rnncli: Run
 ) -> None:
-    done = rnncli("compare", input, "-l", layer, "--split", "2", "--seed", "1")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("compare", input, "-l", layer, "--split", "2", "--seed", "1").success()
     assert ("a lost state would not show" in done.stderr) is not proves
 
 

@@ -175,8 +175,7 @@ def _layer(text: str) -> Any:
 
 @pytest.mark.slow
 def test_the_files_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
-    done = rnncli("conformance", "--cell", CELL.replace("(8)", "(8, heads=4)"), "-o", "kit", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    rnncli("conformance", "--cell", CELL.replace("(8)", "(8, heads=4)"), "-o", "kit", cwd=tmp_path).success()
     kit = tmp_path / "kit"
     listed = json.loads((kit / "cases.json").read_text())["cases"]
     assert {path.parent.name for path in kit.glob("*/inputs.npz")} == {case["name"] for case in listed}
@@ -198,8 +197,7 @@ def test_the_files_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
     assert case["type"] == "float32"
     assert case["tolerance"] == 2e-5
     assert "heads = 4" in (kit / "cell.toml").read_text()
-    again = rnncli("run", "-l", "@kit/cell.toml(8)", "--input-shape", "1,3,8", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    rnncli("run", "-l", "@kit/cell.toml(8)", "--input-shape", "1,3,8", cwd=tmp_path).success()
     assert rnncli("conformance", "--cell", CELL, "-o", "kit", cwd=tmp_path).returncode == 0
 
 
@@ -207,9 +205,7 @@ def test_the_files_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
 def test_a_program(rnncli: Run, tmp_path: Path) -> None:
     """All cases at once, one by one, and as a folder of results."""
     words = ["conformance", "--cell", CELL, "-f", "json"]
-    done = rnncli(*words, "--run", PROGRAM)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdicts"]["right"] == len(cases())
+    assert rnncli(*words, "--run", PROGRAM).answer()["verdicts"]["right"] == len(cases())
     done = rnncli(*words, "--run", f"{PROGRAM} 'reads before the update'")
     assert done.returncode == 1
     found = json.loads(done.stdout)
@@ -246,6 +242,4 @@ def test_a_program(rnncli: Run, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused(words: list[str], said: str, rnncli: Run, tmp_path: Path) -> None:
-    done = rnncli("conformance", *words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert said in rnncli("conformance", *words, cwd=tmp_path).refusal()

@@ -17,16 +17,13 @@ SEED = ("--seed", "42", "--quiet")
 
 def test_remarks_come_with_an_answer_and_not_without(rnncli: Any) -> None:
     assert "note: no input given" in rnncli("explain", "hidden_state[0,0]", "--seed", "1").stderr
-    failed = rnncli("explain", "nope[0]", "--seed", "1")
-    assert failed.returncode == 2
-    assert failed.stderr.startswith("rnncli: there is no tensor 'nope'.")
+    failed = rnncli("explain", "nope[0]", "--seed", "1").refusal()
+    assert failed.startswith("rnncli: there is no tensor 'nope'.")
 
 
 def test_a_file_in_the_place_of_the_tensor_is_named(rnncli: Any, tmp_path: Any) -> None:
     (tmp_path / "x.json").write_text("[[[1, 2]]]")
-    failed = rnncli("explain", "x.json", cwd=tmp_path)
-    assert failed.returncode == 2
-    assert failed.stderr == (
+    assert rnncli("explain", "x.json", cwd=tmp_path).refusal() == (
         "rnncli: x.json: it is a file; the tensor to explain comes before it.\n"
         "For example: rnncli explain 'last_cell_state[0,0]' x.json\n"
     )

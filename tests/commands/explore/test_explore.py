@@ -852,8 +852,7 @@ def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: 
         explorer.press("s", *pressed.split())
         assert said in explorer.message
         assert explorer.state.command == "rnncli run experiment.json"
-    done = rnncli("run", str(tmp_path / "experiment.json"), "-f", "json")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("run", str(tmp_path / "experiment.json"), "-f", "json").success()
     assert '"hidden_states"' in done.stdout
 
 

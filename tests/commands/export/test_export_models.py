@@ -38,15 +38,13 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run_model(rnncli: Run, text: str, model: str) -> dict[str, Array]:
     done = rnncli("run", text, "--model", model, "--return-state", "-f", "json")
-    assert done.returncode == 0, done.stderr
-    return {one["name"]: np.array(one["values"]) for one in json.loads(done.stdout)["outputs"]}
+    return {one["name"]: np.array(one["values"]) for one in done.answer()["outputs"]}
 
 
 def export_model(rnncli: Run, text: str, model: str, target: str, folder: Path) -> Path:
     file = folder / f"exported{SUFFIXES[target]}"
     flags = ("--model", model, "--return-state", "--to", target, "-o", str(file))
-    done = rnncli("export", text, *flags)
-    assert done.returncode == 0, done.stderr
+    rnncli("export", text, *flags).success()
     return file
 
 
@@ -202,11 +200,9 @@ def test_a_chain_keeps_its_lengths_and_its_initial_states(
         (tmp_path / "s.json").write_text(json.dumps(rng.normal(size=(4, 2, 3)).tolist()))
         given += ["--initial-state", str(tmp_path / "s.json")]
     done = rnncli("run", ROWS, "--model", model, *given, "-f", "json")
-    assert done.returncode == 0, done.stderr
-    expected = {one["name"]: np.array(one["values"]) for one in json.loads(done.stdout)["outputs"]}
+    expected = {one["name"]: np.array(one["values"]) for one in done.answer()["outputs"]}
     file = tmp_path / f"x{SUFFIXES[target]}"
-    done = rnncli("export", ROWS, "--model", model, *given, "--to", target, "-o", str(file))
-    assert done.returncode == 0, done.stderr
+    done = rnncli("export", ROWS, "--model", model, *given, "--to", target, "-o", str(file)).success()
     check_tensors(run_script(file), expected)
 
 
@@ -215,11 +211,10 @@ def test_a_refusal_names_the_layer(rnncli: Run, tmp_path: Path) -> None:
     inputs = keras.Input((3, 2))
     first = keras.layers.GRU(2, activation="gelu", return_sequences=True, name="old")(inputs)
     keras.Model(inputs, keras.layers.LSTM(2, name="new")(first)).save(file)
-    done = rnncli(
+    said = rnncli(
         "export", "[[[1, 2], [3, 4], [5, 6]]]", "--model", file, "--to", "onnx", "-o", file + ".onnx"
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--to onnx cannot express this: old: " in done.stderr
+    ).refusal()
+    assert "--to onnx cannot express this: old: " in said
 
 
 def test_tensors_that_belong_to_no_recurrent_layer_are_left_out_by_name(rnncli: Run, tmp_path: Path) -> None:

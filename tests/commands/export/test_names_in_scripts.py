@@ -146,8 +146,7 @@ def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
     file = tmp_path / "m.safetensors"
     file.write_bytes(len(head).to_bytes(8, "little") + head + data)
     text = "[[[1, 2], [3, 4]]]"
-    done = rnncli("export", text, "--model", str(file), "--to", target, "--quiet")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("export", text, "--model", str(file), "--to", target, "--quiet").success()
     result = json.loads(rnncli("run", text, "--model", str(file), "-f", "json").stdout)
     found = run_and_read(done.stdout, target, tmp_path)
     assert list(found) == [visible(one["name"]) for one in result["outputs"]]

@@ -50,9 +50,7 @@ def explained(rnncli: Run) -> Callable[..., tuple[Any, set[str]]]:
     """Return a function that runs `port`: its one explanation, and the names of the differences in it."""
 
     def run(*args: str, **options: Any) -> tuple[Any, set[str]]:
-        done = rnncli("port", *args, "-f", "json", **options)
-        assert done.returncode == 0, done.stderr
-        (explanation,) = json.loads(done.stdout)["explanations"]
+        (explanation,) = rnncli("port", *args, "-f", "json", **options).answer()["explanations"]
         return explanation, set(explanation["differences"])
 
     return run
@@ -289,8 +287,7 @@ def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) 
     given = json.dumps(planted.expected["hidden_states"].tolist())
     done = rnncli("port", files[0], "--reset-after", *files[1:], "-", input=given)
     assert (done.returncode, "activation='relu'" in done.stdout) == (0, True)
-    twice = rnncli("port", "-", *files[1:], "-", input=given)
-    assert (twice.returncode, twice.stdout) == (2, "")
+    rnncli("port", "-", *files[1:], "-", input=given).refusal()
 
 
 @pytest.mark.parametrize(
@@ -309,8 +306,7 @@ def test_initial_states_are_those_of_the_layer(
     assert explained(*args, "--initial-state", str(states))[1] == names
     assert rnncli("port", *args).returncode == 1
     states.write_text("[[[1, 2, 3]]]")
-    wrong = rnncli("port", *args, "--initial-state", str(states))
-    assert (wrong.returncode, wrong.stdout) == (2, "")
+    rnncli("port", *args, "--initial-state", str(states)).refusal()
 
 
 @pytest.mark.slow
@@ -374,9 +370,7 @@ def test_a_probe_tells_explanations_apart(name: str, rnncli: Run, tmp_path: Path
     for weight in ("kernel", "bias"):
         planted.weights[weight][..., 3:6] = planted.weights[weight][..., :3]
     files, probe, written = write(tmp_path, planted), tmp_path / name, tmp_path / "o.npz"
-    done = rnncli("port", *files, "--probe", str(probe), "-f", "json")
-    assert done.returncode == 0
-    explanations = json.loads(done.stdout)["explanations"]
+    explanations = rnncli("port", *files, "--probe", str(probe), "-f", "json").answer()["explanations"]
     assert len(explanations) > 1
     inputs = np.load(probe) if name.endswith("npy") else np.array(json.loads(probe.read_text()))
     assert inputs.shape[1] > 1
@@ -495,9 +489,8 @@ def test_mistakes_are_said_in_two_sentences(
         np.savez(tmp_path / name, **ARRAYS[name])
     for name in RETURNED.keys() & set(args):
         np.save(tmp_path / name, RETURNED[name])
-    done = rnncli("port", "x.npy", *args, cwd=tmp_path, env={"RNNCLI_DEBUG": "1"})
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    what, _, todo = done.stderr.strip().partition("\n")
+    said = rnncli("port", "x.npy", *args, cwd=tmp_path, env={"RNNCLI_DEBUG": "1"}).refusal()
+    what, _, todo = said.strip().partition("\n")
     assert message in what
     assert advice in todo
     assert len(todo.splitlines()) <= 1
@@ -506,10 +499,8 @@ def test_mistakes_are_said_in_two_sentences(
 @pytest.mark.slow
 def test_files_of_frameworks_that_port_does_not_explain(rnncli: Run, tmp_path: Path) -> None:
     args = torch_files(tmp_path, "GRU", num_layers=2)
-    done = rnncli("port", *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "w.pt: there are 2 layers in it: gru_l0, gru_l1." in done.stderr
-    assert "choose it with FILE#gru_l0, and give its own input and output." in done.stderr
-    done = rnncli("port", *torch_files(tmp_path, "LSTM", proj_size=2))
-    assert done.returncode == 2
-    assert "w.pt: it projects its state (weight_hr_l0), which is not supported." in done.stderr
+    said = rnncli("port", *args).refusal()
+    assert "w.pt: there are 2 layers in it: gru_l0, gru_l1." in said
+    assert "choose it with FILE#gru_l0, and give its own input and output." in said
+    done = rnncli("port", *torch_files(tmp_path, "LSTM", proj_size=2)).refusal()
+    assert "w.pt: it projects its state (weight_hr_l0), which is not supported." in done

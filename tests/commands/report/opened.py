@@ -79,9 +79,7 @@ def run_command(rnncli: Run, page: Opened) -> dict[str, Any]:
     file.write_text(json.dumps(page.ask("rnncli.case")))
     program, *words = [str(file) if word == "case.json" else word for word in shlex.split(command)]
     assert program == "rnncli"
-    done = rnncli(*words, "-f", "json")
-    assert done.returncode == 0, done.stderr
-    return {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+    return rnncli(*words, "-f", "json").tensors()
 
 
 def check_command(rnncli: Run, page: Opened) -> None:

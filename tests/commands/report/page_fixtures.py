@@ -27,8 +27,7 @@ def opens(browser: Any, rnncli: Run, tmp_path: Path) -> Iterator[Any]:
 
     def write_and_open(*words: str, **context: Any) -> Opened:
         path = tmp_path / f"page{len(pages)}.html"
-        written = rnncli("report", *words, "-o", str(path))
-        assert written.returncode == 0, written.stderr
+        rnncli("report", *words, "-o", str(path)).success()
         pages.append(Opened(browser, path, **context))
         return pages[-1]
 

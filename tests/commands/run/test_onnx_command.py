@@ -58,8 +58,7 @@ def test_model_exported_by_pytorch(rnncli: Run, tmp_path: Path) -> None:
     done = rnncli(
         "run", json.dumps({"inputs": {"ids": ids.tolist()}}), "--model", path, "-f", "json", "--check"
     )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = done.answer()
     outputs = {tensor["name"]: np.array(tensor["values"]) for tensor in found["outputs"]}
     sequence, last = (tensor.detach().numpy() for tensor in network(ids))
     np.testing.assert_allclose(outputs["/rnn/RNN/hidden_states"], sequence, atol=1e-5)
@@ -73,9 +72,7 @@ def test_model_exported_by_pytorch(rnncli: Run, tmp_path: Path) -> None:
 def test_reverse_sequence_stays_in_the_order_of_the_input(rnncli: Run, reverse: tuple[str, str]) -> None:
     model, inputs = reverse
     feeds = dict(np.load(inputs))
-    done = rnncli("run", inputs, "--model", model, "-f", "json", "--check")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = rnncli("run", inputs, "--model", model, "-f", "json", "--check").answer()
     sequence, last = onnxruntime.InferenceSession(model).run(None, feeds)
     outputs = {tensor["name"]: tensor for tensor in found["outputs"]}
     np.testing.assert_allclose(
@@ -101,8 +98,7 @@ def test_trace_has_preactivations_before_and_activations_after_clip(
 
 def test_explain_shows_the_clip(rnncli: Run, reverse: tuple[str, str]) -> None:
     model, inputs = reverse
-    shown = rnncli("explain", "gru/hidden_states[0,1,1]", inputs, "--model", model)
-    assert shown.returncode == 0, shown.stderr
+    shown = rnncli("explain", "gru/hidden_states[0,1,1]", inputs, "--model", model).success()
     assert "candidate = tanh[clip=0.5](" in shown.stdout
     run = json.loads(rnncli("run", inputs, "--model", model, "-f", "json").stdout)
     value = run["outputs"][0]["values"][0][1][1]
@@ -118,9 +114,8 @@ def test_cell_state_with_an_activation_of_its_own(rnncli: Run, tmp_path: Path) -
     shown = rnncli("explain", "hidden_states[0,1,1]", inputs, "--model", model)
     assert "softsign(cell)" in shown.stdout, shown.stderr
     assert rnncli("gradients", inputs, "--model", model).returncode == 0
-    refused = rnncli("gradients", inputs, "--model", model, "--engine", "tensorflow")
-    assert refused.returncode == 2
-    assert "Keras's LSTM has no activation of its own for the cell state" in refused.stderr
+    said = rnncli("gradients", inputs, "--model", model, "--engine", "tensorflow").refusal()
+    assert "Keras's LSTM has no activation of its own for the cell state" in said
 
 
 @pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
@@ -136,9 +131,7 @@ def test_lstm_that_keras_lacks(rnncli: Run, tmp_path: Path, direction: str) -> N
     model, inputs = onnx_graphs.save(tmp_path, made, feeds)
 
     def read(*words: str) -> Any:
-        done = rnncli(*words, "-f", "json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return rnncli(*words, "-f", "json").answer()
 
     for option in ("--check", "--all-layers"):
         found = read("run", inputs, "--model", model, option)
@@ -176,8 +169,7 @@ def test_plot_and_gradients(rnncli: Run, tmp_path: Path) -> None:
     model, inputs = onnx_graphs.save(tmp_path, made, feeds)
     drawn = rnncli("plot", inputs, "--model", model, "--terminal")
     assert "backward: forget gate" in drawn.stdout, drawn.stderr
-    shown = rnncli("gradients", inputs, "--model", model)
-    assert shown.returncode == 0, shown.stderr
+    shown = rnncli("gradients", inputs, "--model", model).success()
     assert "norm of the gradient of hidden_states" in shown.stdout
 
 
@@ -201,15 +193,12 @@ def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) ->
     made = onnx_graphs.model(nodes, feeds, {**arrays, "zero": np.array([0])}, ["Y"])
     model, _ = onnx_graphs.save(tmp_path, made)
     text = json.dumps({"inputs": {"X": feeds["X"].tolist(), "steps": 2}})
-    done = rnncli("run", text, "--model", model, "-f", "csv", "--all-layers")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("run", text, "--model", model, "-f", "csv", "--all-layers").success()
     rows = [line.split(",") for line in done.stdout.splitlines()]
     assert [row[-1] for row in rows if row[0] == "widen/output"] == ["2"]
     assert [row[-1] for row in rows if row[:3] == ["rnn/hidden_states", "0", "2"]] == ["0.0", "0.0"]
     text = json.dumps({"inputs": {"X": feeds["X"].tolist(), "steps": 2.5}})
-    refused = rnncli("run", text, "--model", model)
-    assert refused.returncode == 2
-    assert "steps: the model expects whole numbers (int32)" in refused.stderr
+    assert "steps: the model expects whole numbers (int32)" in rnncli("run", text, "--model", model).refusal()
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
@@ -243,10 +232,9 @@ def test_a_model_that_is_invalid_is_bad_input(change: Any, said: str, rnncli: Ru
     made, feeds = onnx_graphs.single("GRU", arrays, name="gru")
     change(made)
     path, given = onnx_graphs.save(tmp_path, made, feeds)
-    done = rnncli("run", given, "--model", path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "ONNX Runtime cannot run the model" in done.stderr
-    assert said in done.stderr
+    done = rnncli("run", given, "--model", path).refusal()
+    assert "ONNX Runtime cannot run the model" in done
+    assert said in done
 
 
 @pytest.mark.parametrize(("layout", "noted"), [(0, True), (1, False)])
@@ -259,8 +247,7 @@ def test_another_order_of_axes_is_noted_once(
     }
     made, feeds = onnx_graphs.single("GRU", arrays, name="gru", layout=layout)
     path, given = onnx_graphs.save(tmp_path, made, feeds)
-    done = rnncli(words[0], given, "--model", path, *words[1:])
-    assert done.returncode == 0, done.stderr
+    done = rnncli(words[0], given, "--model", path, *words[1:]).success()
     note = f"rnncli: note: {path}: gru: shown batch first; in the file, X and Y have time first.\n"
     assert done.stderr.count(note) == noted
 
@@ -289,15 +276,13 @@ def test_the_footnote_says_what_a_sequence_of_length_0_returns(
     assert ("길이가 0인 시퀀스" in korean) == said
     note = "in a sequence of length 0 the state is 0, whatever the initial state: so ONNX Runtime computes it"
     for words in (["trace", inputs], ["explain", "last_hidden_state[1,0]", inputs]):
-        done = rnncli(*words, "--model", model)
-        assert done.returncode == 0, done.stderr
+        done = rnncli(*words, "--model", model).success()
         assert (note in done.stderr) == said
 
 
 @pytest.mark.slow
 def test_without_an_input_one_that_fits_is_generated(rnncli: Run, reverse: tuple[str, str]) -> None:
-    done = rnncli("run", "--model", reverse[0], "--seed", "1", "--check")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("run", "--model", reverse[0], "--seed", "1", "--check").success()
     generated = "the input is generated: X (5, 1, 4) float32; lens (1,) int32; --seed 1 repeats it"
     assert generated in done.stderr
 
@@ -316,10 +301,8 @@ def test_y_with_its_four_axes_is_what_is_expected(rnncli: Run, tmp_path: Path) -
     np.save(tmp_path / "layout_1.npy", sequence.transpose(2, 0, 1, 3))
     words = ("run", inputs, "--model", model, "--select", "rnn/hidden_states", "--expect")
     for file in ("y.npy", "layout_1.npy"):
-        done = rnncli(*words, str(tmp_path / file))
-        assert done.returncode == 0, done.stderr
-    done = rnncli("run", inputs, "--model", model, "--expect", str(tmp_path / "both.npz"))
-    assert done.returncode == 0, done.stderr
+        done = rnncli(*words, str(tmp_path / file)).success()
+    done = rnncli("run", inputs, "--model", model, "--expect", str(tmp_path / "both.npz")).success()
     assert "both.npz: Y is compared with rnn/hidden_states" in done.stderr
     sequence[1, 1, 0, 0] += 1
     np.save(tmp_path / "y.npy", sequence)

@@ -182,9 +182,7 @@ def test_states_by_name_in_order_and_as_pytorch_has_them(rnncli: Any, tmp_path: 
         np.testing.assert_allclose(result["lstm_l1/hidden_states"], wanted, atol=1e-6)
     np.savez(tmp_path / "s.npz", h_0=h, c_0=c)
     words = ("run", json.dumps(X.tolist()), "--model", f"{path}#lstm_l1", "-f", "json")
-    done = rnncli(*words, "--initial-state", str(tmp_path / "s.npz"))
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = rnncli(*words, "--initial-state", str(tmp_path / "s.npz")).answer()
     np.testing.assert_allclose(document["outputs"][0]["values"], wanted, atol=1e-5)
     assert document["conditions"] == {"initial_state": 1}
     one = package.run(X, model=f"{path}#lstm_l0", initial_state=[h[0], c[0]])
@@ -221,9 +219,8 @@ def test_a_graph_has_its_own_masks_and_states(tmp_path: Path, rnncli: Any) -> No
     for flag, value in (
         ("--lengths", "3,5,1"), ("--mask", "[[1]]"), ("--mask-value", "0"), ("--initial-state", "[[[0, 0]]]"),
     ):  # fmt: skip
-        refused = rnncli(*words, flag, value)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert f"{flag} cannot be combined with --model: a saved model has its own layers" in refused.stderr
+        said = rnncli(*words, flag, value).refusal()
+        assert f"{flag} cannot be combined with --model: a saved model has its own layers" in said
 
 
 @pytest.mark.slow
@@ -242,10 +239,8 @@ def test_every_command_reads_the_padding(rnncli: Any, tmp_path: Path) -> None:
         done = rnncli("explain", number, *words, "--return-state", "-f", "json")
         assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(wanted, abs=1e-5)
     for command, *own in (["gradients"], ["plot", "--terminal"], ["export", "--to", "numpy"]):
-        done = rnncli(command, *words, *own)
-        assert done.returncode == 0, done.stderr
-    done = rnncli("compare", *words, "--engines", "numpy,tensorflow,torch")
-    assert done.returncode == 0, done.stdout + done.stderr
+        done = rnncli(command, *words, *own).success()
+    done = rnncli("compare", *words, "--engines", "numpy,tensorflow,torch").success()
     np.savez(tmp_path / "e.npz", **{"gru_l1/hidden_states": output})
     assert rnncli("compare", *words, "--expect", str(tmp_path / "e.npz")).returncode == 0
     lines = "".join(json.dumps(one.tolist()) + "\n" for one in (X, X[::-1]))
@@ -281,9 +276,7 @@ def test_the_order_of_axes_is_assumed_and_can_be_changed(
     path = saved(module, tmp_path / "m.pt")
     word = str(batch_first).lower()
     words = ("run", json.dumps(x.tolist()), "--model", path, "--assume", f"batch_first={word}")
-    done = rnncli(*words, "--check", "-f", "json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = rnncli(*words, "--check", "-f", "json").answer()
     np.testing.assert_allclose(document["outputs"][0]["values"], wanted, atol=1e-5)
     assert document["assumed"]["batch_first"] is batch_first
     shown = "batch first" if batch_first else "time first"
@@ -291,9 +284,8 @@ def test_the_order_of_axes_is_assumed_and_can_be_changed(
     assert f"assumed: {shown}, gates rzn" in rnncli(*words, "-f", "markdown").stdout
     result = package.run(x, model=path, assume={"batch_first": batch_first})
     np.testing.assert_allclose(result["gru/hidden_states"], wanted, atol=1e-6)
-    refused = rnncli(*words, "--input-axes", "time,batch,features")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"--assume batch_first={word} says the order" in refused.stderr
+    refused = rnncli(*words, "--input-axes", "time,batch,features").refusal()
+    assert f"--assume batch_first={word} says the order" in refused
     axes = "batch,time,features" if batch_first else "time,batch,features"
     said = json.loads(rnncli(*words[:-2], "--input-axes", axes, "-f", "json").stdout)
     assert "batch_first" not in said["assumed"]
@@ -307,13 +299,11 @@ def test_what_contradicts_the_order_shows_both_readings(rnncli: Any, tmp_path: P
         ("--lengths", "3,5,1"), ("--mask", json.dumps(MASK.tolist())),
         ("--initial-state", json.dumps(np.zeros((1, 3, 2)).tolist())),
     ):  # fmt: skip
-        refused = rnncli(*base, flag, value)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert "read batch first, the input has 5 sequences of 3 time steps." in refused.stderr
-        assert "Read time first, it has 3 sequences of 5 time steps, which fits: " in refused.stderr
-        way = shlex.split(refused.stderr.rpartition("which fits: ")[2])
-        done = rnncli(*base[:-2], *way, flag, value)
-        assert done.returncode == 0, done.stderr
+        said = rnncli(*base, flag, value).refusal()
+        assert "read batch first, the input has 5 sequences of 3 time steps." in said
+        assert "Read time first, it has 3 sequences of 5 time steps, which fits: " in said
+        way = shlex.split(said.rpartition("which fits: ")[2])
+        rnncli(*base[:-2], *way, flag, value).success()
     with pytest.raises(InputError, match="batch_first=false"):
         package.run(turned, model=path, lengths=LENGTHS)
     with pytest.raises(UsageError, match="already"):
@@ -370,13 +360,9 @@ def test_token_ids_beside_an_embedding_are_not_features(name: str, rnncli: Any, 
         table = tensors["emb.weight"]
     np.save(tmp_path / "ids.npy", ids)
     for given in (str(tmp_path / "ids.npy"), json.dumps(ids.tolist())):
-        refused = rnncli("run", given, "--model", str(path))
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert (
-            "As token ids they are 3 sequences of 6 time steps; as features, 1 sequence of 3"
-            in refused.stderr
-        )
-        assert "the embedded input, (3, 6, 6). For features, give (1, 3, 6)." in refused.stderr
+        said = rnncli("run", given, "--model", str(path)).refusal()
+        assert "As token ids they are 3 sequences of 6 time steps; as features, 1 sequence of 3" in said
+        assert "the embedded input, (3, 6, 6). For features, give (1, 3, 6)." in said
     with pytest.raises(InputError, match="looks like an Embedding"):
         package.run(ids, model=str(path))
     embedded = package.run(table[ids], model=str(path))
@@ -386,6 +372,5 @@ def test_token_ids_beside_an_embedding_are_not_features(name: str, rnncli: Any, 
         (last,) = package.run(ids, model=str(tmp_path / "whole.keras")).outputs
         (rows,) = embedded.outputs
         np.testing.assert_allclose(rows.values[:, -1], last.values, atol=1e-6)
-    plain = rnncli("run", json.dumps((ids + 0.5).tolist()), "--model", str(path))
-    assert plain.returncode == 0, plain.stderr
+    plain = rnncli("run", json.dumps((ids + 0.5).tolist()), "--model", str(path)).success()
     assert "added a batch axis: (3, 6) -> (1, 3, 6)" in plain.stderr

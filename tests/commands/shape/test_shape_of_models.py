@@ -241,8 +241,7 @@ class TestKeras:
         net(np.zeros((1, 2, 3), "float32"))
         net.save(tmp_path / "net.keras")
         answer = rnncli("shape", "--model", str(tmp_path / "net.keras"), "-f", "json")
-        assert answer.returncode == 0
-        assert json.loads(answer.stdout)["parameters"] == net.count_params()
+        assert answer.answer()["parameters"] == net.count_params()
         assert "the graph was not followed" in answer.stderr
 
     @pytest.mark.slow
@@ -409,15 +408,13 @@ class TestAnswer:
             assert not {"tensorflow", "keras", "torch", "onnxruntime"} & loaded
 
     def test_a_size_that_does_not_fit_is_an_error(self, tagger: Path, rnncli: Run) -> None:
-        answer = rnncli("shape", "--model", str(tagger), "--input-shape", "4,13")
-        assert answer.returncode == 2
-        assert "Give axis 1 the size 12, not 13" in answer.stderr
+        answer = rnncli("shape", "--model", str(tagger), "--input-shape", "4,13").refusal()
+        assert "Give axis 1 the size 12, not 13" in answer
 
     def test_an_unknown_layer_is_an_error(self, tagger: Path, rnncli: Run) -> None:
-        answer = rnncli("shape", "--model", f"{tagger}#gur")
-        assert answer.returncode == 2
-        assert "there is no layer 'gur'" in answer.stderr
-        assert "gru" in answer.stderr
+        answer = rnncli("shape", "--model", f"{tagger}#gur").refusal()
+        assert "there is no layer 'gur'" in answer
+        assert "gru" in answer
 
     @pytest.mark.slow
     def test_every_formula_gives_its_count(self, tagger: Path, exported: Path) -> None:

@@ -167,6 +167,4 @@ def test_a_terminal_without_answers() -> None:
     ],
 )
 def test_what_is_refused(rnncli: Run, words: str, said: str) -> None:
-    done = rnncli("tour", *words.split())
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"rnncli: {said}")
+    assert rnncli("tour", *words.split()).refusal().startswith(f"rnncli: {said}")

@@ -56,9 +56,7 @@ def test_the_check_compares_the_tensors_of_every_layer(rnncli: Any, translator: 
     given = {name: values.tolist() for name, values in GIVEN.items()}
     (tmp_path / "given.json").write_text(json.dumps({"inputs": given}))
     words = ("trace", str(tmp_path / "given.json"), "--model", str(translator[0]))
-    done = rnncli(*words, "--check", "-f", "json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = rnncli(*words, "--check", "-f", "json").answer()
     assert {"read/hidden_states", "encoder/last_cell_state", "decoder/hidden_states"} <= {
         *document["differences"]
     }
@@ -108,10 +106,8 @@ def test_a_layer_that_cannot_be_shown_is_skipped_with_a_note(
     keras.Model(x, L.GRU(2, name="read")(each)).save(tmp_path / "m.keras")
     np.save(tmp_path / "x.npy", np.ones((1, 3, 4, 2), "float32"))
     done = rnncli(command, str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.keras"), "-f", "json")
-    assert done.returncode == 0, done.stderr
-    layers = json.loads(done.stdout)["layers"]
+    layers = done.answer()["layers"]
     assert [layer if isinstance(layer, str) else layer["name"] for layer in layers] == ["read"]
     assert "note: skipped each: " in done.stderr
-    alone = rnncli(command, str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.keras") + "#each")
-    assert (alone.returncode, alone.stdout) == (2, "")
-    assert "TimeDistributed" in alone.stderr
+    alone = rnncli(command, str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.keras") + "#each").refusal()
+    assert "TimeDistributed" in alone

@@ -100,8 +100,7 @@ def test_a_state_dict_goes_to_keras_and_back(rnncli: Any, tmp_path: Path) -> Non
     first, keras_file, last = (str(tmp_path / name) for name in ("a.pt", "b.npz", "c.pt"))
     torch.save(model.state_dict(), first)
     for command in ((first, "--to", "keras", "-o", keras_file), (keras_file, "--to", "torch", "-o", last)):
-        done = rnncli("weights", *command)
-        assert done.returncode == 0, done.stderr
+        rnncli("weights", *command).success()
     written = torch.load(last, weights_only=True)
     assert written.keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
@@ -129,9 +128,7 @@ def test_the_file_that_is_read_is_not_overwritten(rnncli: Any, tmp_path: Path) -
     rnncli("weights", "-l", "LSTM(3)", "--seed", "1", "--to", "torch", "-o", file)
     before = Path(file).read_bytes()
     for args in ((file,), (f"{file}#lstm",), ("--model", file), (file, "--to", "keras")):
-        done = rnncli("weights", *args, "-o", file)
-        assert done.returncode == 2
-        assert "would be overwritten" in done.stderr
+        assert "would be overwritten" in rnncli("weights", *args, "-o", file).refusal()
     assert Path(file).read_bytes() == before
 
 
@@ -143,9 +140,7 @@ def test_layers_without_an_order_must_be_named(rnncli: Any, tmp_path: Path) -> N
     save_file({name: random.standard_normal((8, 2)).astype("float32") for name in names}, file)
     layer = "LSTM(2, use_bias=False, return_sequences=True)"
     args = ("run", "--input-shape", "1,3,2", "-l", layer, "-l", layer)
-    done = rnncli(*args, "--weights", file)
-    assert done.returncode == 2
-    assert "its layers have no order: decoder, encoder" in done.stderr
+    assert "its layers have no order: decoder, encoder" in rnncli(*args, "--weights", file).refusal()
     encoder_first, decoder_first = (
         read_json(rnncli(*args, "--seed", "1", "--weights", f"{file}#{names}", "-f", "json"))["outputs"]
         for names in ("encoder,decoder", "decoder,encoder")

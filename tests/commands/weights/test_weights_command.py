@@ -34,9 +34,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.slow
 def test_every_recurrent_layer_gate_by_gate(name: str, tagger: Any, rnncli: Any) -> None:
     model, folder = tagger
-    done = rnncli("weights", str(folder / name), "-f", "json")
-    assert done.returncode == 0, done.stderr
-    shown = json.loads(done.stdout)
+    shown = rnncli("weights", str(folder / name), "-f", "json").answer()
     bi, gru = shown["layers"]
     assert (bi["name"], bi["class_name"], bi["units"], bi["direction"]) == (
         "bi", "Bidirectional(LSTM)", [6, 6], "bidirectional",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -28,17 +27,14 @@ ValueError: Input 0 with name 'None' of layer 'lstm' is incompatible with the la
 
 
 def test_a_message_as_an_argument(rnncli: Run) -> None:
-    done = rnncli("why", MESSAGE)
-    assert done.returncode == 0
+    done = rnncli("why", MESSAGE).success()
     assert done.stdout.startswith("A recurrent layer needs (batch, timesteps, features); it got (1, 60)")
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("args", [[], ["-"]])
 def test_a_traceback_from_a_pipe(rnncli: Run, args: list[str]) -> None:
-    done = rnncli("why", *args, "-f", "json", input=TRACEBACK)
-    assert done.returncode == 0
-    document = json.loads(done.stdout)
+    document = rnncli("why", *args, "-f", "json", input=TRACEBACK).answer()
     assert document["candidates"][0]["outputs"][0]["shape"] == [1, 3]
     assert document["call"] == {"file": "train.py", "line": 9, "code": "model.fit(x, y)"}
     assert rnncli("why", *args, input=TRACEBACK).stdout.splitlines()[1] == "train.py, line 9: model.fit(x, y)"
@@ -66,8 +62,7 @@ def test_an_empty_message_ends_with_2(rnncli: Run, text: str) -> None:
 
 @pytest.mark.slow
 def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
-    done = shell(f"printf '\\xff\\xfe\\x00 {MESSAGE} \\xff' | rnncli why")
-    assert done.returncode == 0
+    done = shell(f"printf '\\xff\\xfe\\x00 {MESSAGE} \\xff' | rnncli why").success()
     assert "(1, 60)" in done.stdout
 
 
@@ -75,9 +70,7 @@ def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
 def test_the_name_of_a_file_is_not_a_message(rnncli: Run, shell: Run, tmp_path: Path) -> None:
     file = tmp_path / "error log.txt"
     file.write_text(TRACEBACK)
-    done = rnncli("why", str(file))
-    assert done.returncode == 2
-    what, advice = done.stderr.splitlines()
+    what, advice = rnncli("why", str(file)).refusal().splitlines()
     assert what.endswith("is a file, not a message.")
     assert shell(advice).returncode == 0
 

@@ -33,6 +33,5 @@ def test_auto_never_chooses_it() -> None:
 
 @pytest.mark.slow
 def test_the_command_names_the_engine_and_can_be_checked(rnncli: Any) -> None:
-    done = rnncli("run", "-l", "bigru", "--seed", "1", "--engine", "torch", "--check")
-    assert done.returncode == 0, done.stderr
+    done = rnncli("run", "-l", "bigru", "--seed", "1", "--engine", "torch", "--check").success()
     assert "engine torch" in done.stdout
