@@ -358,8 +358,7 @@ def test_an_integer_too_large_for_a_float(rnncli: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "said"),
-    [("@pipe.toml(2)", "pipe.toml: it is a pipe."), ("@" * 100_000 + ".toml", "")],
+    ("layer", "said"), [("@pipe.toml(2)", "pipe.toml: it is a pipe."), ("@" * 100_000 + ".toml", "")]
 )
 def test_a_document_that_names_no_cell(layer: str, said: str, rnncli: Run, tmp_path: Path) -> None:
     """Neither a pipe, to which nobody writes, nor a long name takes long."""

@@ -272,10 +272,7 @@ def test_csv_of_a_convolution_has_its_axes() -> None:
     axes = ("batch", "timesteps", "rows", "cols", "channels")
     values = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1)
     text = drawn(RunAnswer(result(NamedTensor(HIDDEN, axes, values))), "csv").splitlines()
-    assert (text[0], text[6]) == (
-        "name,batch,timestep,row,col,channel,value",
-        "hidden_state,0,1,0,1,0,5.0",
-    )
+    assert (text[0], text[6]) == ("name,batch,timestep,row,col,channel,value", "hidden_state,0,1,0,1,0,5.0")
 
 
 def test_without_a_seed_none_is_named() -> None:

@@ -22,12 +22,7 @@ from rnncli.show.wording import brief, meaning, name_layer, typed
             "hidden state of the forward layer at every time step",
             "forward, every step",
         ),
-        (
-            "forward_last_cell_state",
-            "ko",
-            "정방향 층이 시퀀스를 다 읽은 뒤의 셀 상태",
-            "정방향, 마지막 시점",
-        ),
+        ("forward_last_cell_state", "ko", "정방향 층이 시퀀스를 다 읽은 뒤의 셀 상태", "정방향, 마지막 시점"),
         ("backward_hidden_states", "ko", "모든 시점에서 역방향 층의 은닉 상태", "역방향, 모든 시점"),
         ("1/hidden_states", "en", "layer 1: hidden state at every time step", "layer 1: every time step"),
         ("call 2/hidden_state", "en", "call 2: hidden state of the last time step", "last time step"),

@@ -42,8 +42,7 @@ ANSWERS = {
     ),
     "stored": pairs("numpy", "expected.npz", FAR, CELL[:, :2]),
     "pieces": dataclasses.replace(
-        pairs(Message("one call"), Message("pieces of {steps}", steps=2), FAR, CELL),
-        conclusion=REAL,
+        pairs(Message("one call"), Message("pieces of {steps}", steps=2), FAR, CELL), conclusion=REAL
     ),
 }
 

@@ -99,8 +99,7 @@ def test_answers_are_judged_and_their_fault_is_named(rnncli: Run, answers: Path)
 
 
 @pytest.mark.parametrize(
-    ("select", "code"),
-    [("lstm_forward", 0), (OPEN, 0), ("rnn_clip", 1), ("gru_clip", 3), ("float16", 2)],
+    ("select", "code"), [("lstm_forward", 0), (OPEN, 0), ("rnn_clip", 1), ("gru_clip", 3), ("float16", 2)]
 )
 def test_the_exit_code(rnncli: Run, answers: Path, select: str, code: int) -> None:
     assert rnncli("conformance", "--results", str(answers), "--select", select).returncode == code

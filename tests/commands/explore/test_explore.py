@@ -28,15 +28,7 @@ from rnncli.cli import pager, terminal
 from rnncli.commands.explore import experiment, options
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
 from rnncli.commands.explore.lines import equations_page
-from rnncli.commands.explore.state import (
-    State,
-    TableCell,
-    describe,
-    explained,
-    move_to,
-    settle,
-    tables,
-)
+from rnncli.commands.explore.state import State, TableCell, describe, explained, move_to, settle, tables
 from rnncli.commands.tour.command_line import CommandLine
 from rnncli.errors import InputError
 from rnncli.result import Label

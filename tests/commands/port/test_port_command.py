@@ -436,11 +436,7 @@ ARRAYS: dict[str, dict[str, Any]] = {
     "one.npz": {"kernel": np.ones((5, 4)), "recurrent_kernel": np.ones((1, 4)), "bias": np.ones(4)},
     "two.npz": {name: np.stack([one] * 2) for name, one in WEIGHTS.items()},
 }
-RETURNED = {
-    "nan.npy": SEQUENCE * np.nan,
-    "empty.npy": SEQUENCE[:0],
-    "nine.npy": np.zeros((9, 9, 9)),
-}
+RETURNED = {"nan.npy": SEQUENCE * np.nan, "empty.npy": SEQUENCE[:0], "nine.npy": np.zeros((9, 9, 9))}
 GIVEN = ["--weights", "w.npz", "--expect", "y.npz"]
 
 

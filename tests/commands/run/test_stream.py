@@ -67,15 +67,7 @@ def test_each_line_is_answered_as_if_it_were_alone(layer: str) -> None:
 
 
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize(
-    "flags",
-    [
-        (),
-        ("--mask-value", "0"),
-        ("--pad", "post"),
-        ("--mask", "[1, 0]"),
-    ],
-)
+@pytest.mark.parametrize("flags", [(), ("--mask-value", "0"), ("--pad", "post"), ("--mask", "[1, 0]")])
 def test_equal_lines_have_equal_answers_whatever_masks_them(ragged: bool, flags: tuple[str, ...]) -> None:
     inputs = [[[1, 2], [0, 0]], [[5, 6]]] if ragged else [[[1, 2], [0, 0]], [[5, 6], [7, 8]]]
     record = {"inputs": inputs, "mask": [[False, True], [True, True]]}
@@ -222,10 +214,7 @@ def test_an_initial_state_waits_for_the_first_line_that_is_answered(bad: str) ->
 @pytest.mark.parametrize(
     ("records", "flags"),
     [
-        (
-            ([[1, 2, 3]], [[1, 2]]),
-            ["-l", "simple_rnn", "--units", "1", "--weights", json.dumps(WEIGHTS)],
-        ),
+        (([[1, 2, 3]], [[1, 2]]), ["-l", "simple_rnn", "--units", "1", "--weights", json.dumps(WEIGHTS)]),
         (([[[1]]], [[[1]], [[2]]]), ["-l", "gru", "--initial-state", "[[[1, 2, 3], [4, 5, 6]]]"]),
         (([[[1]], [[2]]], [[[1]]]), ["-l", "gru", "--initial-state", "[[1, 2, 3]]"]),
         (([[[1], [2]], [[3]]], [[[1]], [[2]]]), ["--input-axes", "time,batch,features"]),

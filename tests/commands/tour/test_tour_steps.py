@@ -55,11 +55,7 @@ def words_of(command: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "view"),
-    [
-        ("tour_80.txt", {}),
-        ("tour_60_ko.txt", {"lang": "ko", "width": 60}),
-    ],
+    ("name", "view"), [("tour_80.txt", {}), ("tour_60_ko.txt", {"lang": "ko", "width": 60})]
 )
 @pytest.mark.slow
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:

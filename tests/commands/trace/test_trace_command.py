@@ -102,12 +102,7 @@ def test_a_nan_fails_after_it_was_shown(rnncli: Any, command: Any, place: Any) -
 
 @pytest.mark.parametrize(
     ("steps", "kept"),
-    [
-        ("--step 1", [1]),
-        ("--steps 1:3", [1, 2]),
-        ("--steps -2:", [2, 3]),
-        ("--steps :1 --step -1", [0, 3]),
-    ],
+    [("--step 1", [1]), ("--steps 1:3", [1, 2]), ("--steps -2:", [2, 3]), ("--steps :1 --step -1", [0, 3])],
 )
 def test_steps_are_indices_or_ranges(rnncli: Any, steps: str, kept: list[int]) -> None:
     done = rnncli("trace", "sentence", "--seed", "1", "-f", "json", *steps.split())

@@ -88,12 +88,7 @@ def test_in_float64_and_after_another() -> None:
         ("TimeDistributed(ConvLSTM1D(2, 2))", (1, 2, 3, 4, 2), False, "only Keras computes ConvLSTM1D"),
         ("TimeDistributed(LSTM(2, stateful=True))", STEPS, False, "from step to step"),
         ("TimeDistributed(Bidirectional(GRU(2, stateful=True)))", STEPS, False, "from step to step"),
-        (
-            "TimeDistributed(LSTM(2, dropout=0.5))",
-            STEPS,
-            True,
-            "numbers of TimeDistributed in training",
-        ),
+        ("TimeDistributed(LSTM(2, dropout=0.5))", STEPS, True, "numbers of TimeDistributed in training"),
         ("TimeDistributed(Dropout(0.5))", (2, 3, 4), True, "numbers of Dropout in training"),
     ],
 )
