@@ -27,8 +27,7 @@ def is_required() -> bool:
 
 def node() -> str:
     """Return the Node that the package playwright brings; the test is skipped without it."""
-    playwright = pytest.importorskip("playwright")
-    return str(Path(playwright.__file__).parent / "driver/node")
+    return str(Path(pytest.importorskip("playwright").__file__).parent / "driver/node")
 
 
 @contextmanager

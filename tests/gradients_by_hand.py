@@ -27,8 +27,7 @@ def decay(rate: float, steps: int = 5) -> np.ndarray:
 
 def gradients(name: str, *curves: Curve, batch: int = 1) -> Gradients:
     target = GradientTarget(0, "hidden_state", 0, "hidden_state[0, :]", np.arange(3))
-    steps = len(curves[0].norms)
-    header = Result(("tensorflow",), 42, layers(name), (batch, steps, 4), "float32", ())
+    header = Result(("tensorflow",), 42, layers(name), (batch, len(curves[0].norms), 4), "float32", ())
     return Gradients(header, target, curves)
 
 

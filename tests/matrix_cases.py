@@ -22,8 +22,7 @@ MASK = np.array([[1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 0]], bo
 
 
 def layer_of(name: str, **loop: Any) -> str:
-    given = {**SMALL[name][1], **loop}
-    options = "".join(f", {key}={value!r}" for key, value in given.items())
+    options = "".join(f", {key}={value!r}" for key, value in {**SMALL[name][1], **loop}.items())
     return f"@'{ROOT}/samples/cells/{name}.toml'({UNITS}{options})"
 
 

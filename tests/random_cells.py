@@ -26,8 +26,7 @@ LARGEST = 1e4
 @st.composite
 def some_cells(draw: st.DrawFn) -> str:
     """Return the file of a cell with random lines, each of which may use every name above it."""
-    count = draw(st.integers(1, 3))
-    states = [f"state{k}" for k in range(count)]
+    states = [f"state{k}" for k in range(draw(st.integers(1, 3)))]
     lines = [f"line{k}" for k in range(draw(st.integers(0, 4)))]
     first: list[str] = ["x", *states, "scale", "one", "rate"]
     packing = draw(st.booleans())

@@ -40,8 +40,7 @@ class Maker:
         ]  # fmt: skip
         for _ in range(size):
             steps[int(self.rng.integers(len(steps)))]()
-        outputs = [first, self.sequences[-1], *self.vectors[-2:]]
-        model = self.keras.Model(self.inputs, outputs)
+        model = self.keras.Model(self.inputs, [first, self.sequences[-1], *self.vectors[-2:]])
         self._fill(model)
         return model
 
@@ -221,8 +220,7 @@ class Maker:
         else:
             inside = self.keras.Input(tuple(x.shape[1:]))
             one = self._recurrent(sequences=True, units=3)(inside)
-            two = self._recurrent(sequences=True, units=3)(k.Dense(3)(inside))
-            joined = k.Concatenate()([one, two])
+            joined = k.Concatenate()([one, self._recurrent(sequences=True, units=3)(k.Dense(3)(inside))])
             inner = self.keras.Model(inside, joined)
         self._put(self.sequences, inner(x))
         others = [y for y in self.sequences if y.shape[1:] == x.shape[1:]]

@@ -75,8 +75,7 @@ def of_size(
     odd: bool = False,
 ) -> Result:
     """Return waves of numbers between -scale and scale; odd: NaN, infinities, halves, a masked step."""
-    count = batch * timesteps * units
-    states = (np.sin(np.arange(count, dtype=np.float64)) * scale).astype(np.float32)
+    states = (np.sin(np.arange(batch * timesteps * units, dtype=np.float64)) * scale).astype(np.float32)
     states = states.reshape(batch, timesteps, units)
     if odd:
         states[0, 0, 0], states[0, -1, -1], states[-1, 0, 0] = np.nan, np.inf, -np.inf

@@ -154,8 +154,7 @@ def test_every_page_is_listed_and_has_a_title() -> None:
         "gradients",
         "teaching",
     )
-    korean = {f"{topic}.ko.md" for topic in topics}
-    assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | korean
+    assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | {f"{topic}.ko.md" for topic in topics}
     for page in PAGES[1:]:
         assert page.read_text().startswith(f"# {page.name.split('.')[0]}: ")
 

@@ -15,8 +15,7 @@ from rnncli.models.graph import Graph, Module, Modules, Node
 
 
 def waves(*shape: int, start: int = 0) -> np.ndarray:
-    count = int(np.prod(shape))
-    return np.sin(np.arange(start, start + count)).astype(np.float32).reshape(shape)
+    return np.sin(np.arange(start, start + int(np.prod(shape)))).astype(np.float32).reshape(shape)
 
 
 def lstm(units: int, features: int, start: int = 0) -> dict[str, np.ndarray]:

@@ -24,8 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with `mgu.toml`, `slstm.toml` and `my cells/a (b).toml`, which is current."""
     monkeypatch.chdir(tmp_path)
     for name in ("mgu", "slstm"):
-        text = (ROOT / f"samples/cells/{name}.toml").read_text()
-        (tmp_path / f"{name}.toml").write_text(text)
+        (tmp_path / f"{name}.toml").write_text((ROOT / f"samples/cells/{name}.toml").read_text())
     (tmp_path / "my cells").mkdir()
     (tmp_path / "my cells" / "a (b).toml").write_bytes((tmp_path / "mgu.toml").read_bytes())
     (tmp_path / "x.json").write_text(json.dumps(LISTS))
@@ -76,8 +75,7 @@ def test_a_path_may_have_blanks_and_korean_letters(rnncli: Run, folder: Path) ->
             assert run_json(rnncli, "x.json", "-l", layer)["outputs"] == expected, layer
     (folder / "d.json").write_text(json.dumps({"layer": "@내 셀/가 (나).toml", "inputs": LISTS}))
     assert run_json(rnncli, "d.json")["outputs"] == expected
-    done = rnncli("run", "-l", "@'내 셀/가 (나).toml'(3, wrong=1)")
-    _, line, caret, _ = done.stderr.splitlines()
+    _, line, caret, _ = rnncli("run", "-l", "@'내 셀/가 (나).toml'(3, wrong=1)").stderr.splitlines()
     assert caret == " " * cell_len(line.partition("wrong")[0]) + "^" * len("wrong")
 
 
@@ -248,8 +246,7 @@ def test_a_pipe_is_read_once() -> None:
 
 def test_a_cell_may_bear_the_name_of_a_class(rnncli: Run, folder: Path) -> None:
     for name in ("StackedRNNCells", "LSTMCell", "Bidirectional"):
-        text = Path("mgu.toml").read_text().replace('"MGU"', f'"{name}"')
-        (folder / "a.toml").write_text(text)
+        (folder / "a.toml").write_text(Path("mgu.toml").read_text().replace('"MGU"', f'"{name}"'))
         first = run_json(rnncli, "x.json", "-l", "Bidirectional(@a.toml(4))")
         (folder / "a.json").write_text(json.dumps(first["layer"]))
         assert run_json(rnncli, "x.json", "-l", "@a.json") == first

@@ -87,8 +87,7 @@ def test_gradients_of_the_tape(name: str, form: str) -> None:
     text, given = FORMS[form]
     options = {key: value for key, value in given.items() if key not in ("mask", "started", "training")}
     flags: dict[str, Any] = {key: given[key] for key in given if key not in options}
-    layer = layer_of(name, **FULL, **options)
-    case = case_of(text.format(name=layer), "float32", **flags, seed=3)
+    case = case_of(text.format(name=layer_of(name, **FULL, **options)), "float32", **flags, seed=3)
     width = case.stack.outputs(case.inputs.shape)[0].shape[-1]
     for tensor, entries in ((0, [3 * int(width or 0) + UNITS - 2]), (2, [UNITS + 1, UNITS + 3])):
         ours, theirs = (

@@ -127,8 +127,7 @@ def source(name: str) -> str:
 def test_a_held_line(tmp_path: Path) -> None:
     """alpha = 0 forgets everything: the memory is what the last step wrote, and the oracle agrees."""
     text = layer_of("gated_deltanet", return_sequences=True, return_state=True, dtype="float64")
-    case = case_of(text)
-    held = holds.hold_gates(case, ["alpha=0", "beta[:, 1]=0@2:"])
+    held = holds.hold_gates(case_of(text), ["alpha=0", "beta[:, 1]=0@2:"])
     result = compute.run(held, "numpy")
     loop = tracing.trace(held).trace[0]
     kinds = {part.part: values for part, values in loop.parts.items() if part.kind == "activation"}
@@ -236,8 +235,7 @@ def test_rows_of_heads_of_several_cells(layers: list[str], state: str, rnncli: R
         assert row["lines"][lines[prefix]] == pytest.approx(trace[own][place], rel=1e-5)
         assert not any("/" in name for name in row["lines"])
         assert ("alpha" in row["lines"]) == (prefix != "cell_1")
-    table = rnncli("trace", *given, "--head", "1").stdout
-    assert state in table
+    assert state in rnncli("trace", *given, "--head", "1").stdout
     alone = json.loads(rnncli("trace", *given, "--state", state, "-f", "json").stdout)
     assert [tensor["name"] for tensor in alone["trace"]] == [state]
     assert {row["state"] for row in alone["heads"]} == {state}

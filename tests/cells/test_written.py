@@ -236,8 +236,7 @@ def test_gradients_of_random_cells(text: str, mask: str) -> None:
     both = [curves.gradients(case, "hidden_state[1]", engine).curves for engine in ("numpy", "tensorflow")]
     for ours, theirs in zip(*both, strict=True):
         if np.isfinite(theirs.norms).all():
-            near = 1e-9 * theirs.norms.max()
-            np.testing.assert_allclose(ours.norms, theirs.norms, rtol=0, atol=near)
+            np.testing.assert_allclose(ours.norms, theirs.norms, rtol=0, atol=1e-9 * theirs.norms.max())
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -79,8 +79,7 @@ SHAPES: dict[str, tuple[int, ...]] = {"a": (1, 3), "b": (1, 3)}
 
 
 def test_names_are_matched_and_the_others_noted() -> None:
-    stored = {"b": np.zeros((1, 3)), "c": np.zeros(1)}
-    found, remarks, _ = match_names(stored, SHAPES, "e.npz")
+    found, remarks, _ = match_names({"b": np.zeros((1, 3)), "c": np.zeros(1)}, SHAPES, "e.npz")
     assert list(found) == ["b"]
     assert remarks == ("not compared: a (e.npz lacks it)", "not compared: c (only e.npz has it)")
     korean = ["비교하지 않은 것: a (e.npz에 없음)", "비교하지 않은 것: c (e.npz에만 있음)"]
@@ -191,8 +190,7 @@ def test_a_shape_that_fits_one_tensor_is_a_pair(
     assert rnncli(*words, *pairs, cwd=tmp_path).returncode == 0
     unknown = rnncli(*words, "--map", "stats=low/hidden_states", cwd=tmp_path)
     assert (unknown.returncode, "e.npz has no tensor 'stats'" in unknown.stderr) == (2, True)
-    found = rnncli_compare(tmp_path, dict(np.load(tmp_path / "e.npz")))
-    assert found.agrees
+    assert rnncli_compare(tmp_path, dict(np.load(tmp_path / "e.npz"))).agrees
 
 
 def rnncli_compare(folder: Path, expected: dict[str, Any]) -> Any:

@@ -124,8 +124,7 @@ def test_halves_have_answers_of_their_own(rnncli: Any) -> None:
 
 def test_masked_padding_has_no_word_and_no_answer(rnncli: Any) -> None:
     text = shown(rnncli("samples", "review", "the film is bad", SENTENCE))
-    table = shown(rnncli("run", input=text))
-    assert re.search(r"t=3 bad +-[\d.]+  bad\n +t=4 +-[\d.]+  masked\n", table)
+    assert re.search(r"t=3 bad +-[\d.]+  bad\n +t=4 +-[\d.]+  masked\n", shown(rnncli("run", input=text)))
     rows = [row.split() for row in shown(rnncli("trace", input=text)).splitlines() if " carried over" in row]
     assert [(row[0], row[3]) for row in rows] == [("4", "masked:"), ("5", "masked:")]
 
@@ -238,8 +237,7 @@ def test_a_page_about_nothing_else_is_about_note(
     assert (data["features"] == ["temperature", "button"]) is is_note
     assert ("'note' (1, 6, 2)" in done.stderr or "ko" in flags) is is_note
     if is_note:
-        command = data["commands"]["variants"]["10"]
-        assert command == "rnncli run note"
+        assert data["commands"]["variants"]["10"] == "rnncli run note"
         Path("note").mkdir()  # a folder of that name is not in the way
         assert rnncli("report", *flags, "-o", "page.html").returncode == 0
 
@@ -262,11 +260,8 @@ def test_python_has_the_same(tmp_path: Path) -> None:
 def test_an_experiment_keeps_its_words(review: str) -> None:
     from rnncli.commands.explore import command_text, experiment
 
-    now = experiment.start(Ask(input=review))[0]
-    written = json.loads(command_text.document(now))
-    sample = json.loads(sample_files.path("review").read_text())
-    assert written["words"] == sample["words"]
+    written = json.loads(command_text.document(experiment.start(Ask(input=review))[0]))
+    assert written["words"] == json.loads(sample_files.path("review").read_text())["words"]
     assert written["steps"] == [WORDS]
     assert written.get("seed") is None
-    case = subject_of(Ask(input=json.dumps(written))).parts().case
-    assert case.names.steps == (tuple(WORDS),)
+    assert subject_of(Ask(input=json.dumps(written))).parts().case.names.steps == (tuple(WORDS),)

@@ -154,8 +154,7 @@ def test_recurrent_layers_of_each_step_take_a_mask_of_their_own_steps(inner: str
     with pytest.raises(InputError, match=r"the mask is \(2, 2\), (?s:.*)here \(2, 2, 3\)"):
         rnncli.run(inputs, expression, mask=mask[..., 0])
     inputs[~mask] = 0
-    masked = rnncli.run(inputs, expression, seed=8, mask_value=0)
-    oracle.check_close(masked.outputs[0].values, theirs[0])
+    oracle.check_close(rnncli.run(inputs, expression, seed=8, mask_value=0).outputs[0].values, theirs[0])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -205,6 +204,5 @@ def test_marks_of_joined_chunks_and_of_split_lines() -> None:
     case = oracle.case(["GRU(2, return_sequences=True)"], X, mask=MASK)
     joined = compute.run(case, "numpy", budget=compute.bytes_of_a_sequence(case, case.stack))
     np.testing.assert_array_equal(joined.outputs[0].masked, ~MASK)
-    parts = compute.split_result(joined, [1, 1], case)
-    for mask, part in zip(MASK, parts, strict=True):
+    for mask, part in zip(MASK, compute.split_result(joined, [1, 1], case), strict=True):
         np.testing.assert_array_equal(part.outputs[0].masked, ~mask[None])

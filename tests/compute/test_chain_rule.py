@@ -204,8 +204,7 @@ def test_several_cells_in_float32(expression: str) -> None:
     """Keras rounds to float32 between the cells, in float64, too."""
     case = case_of([expression], "float32", True, False)
     assert case.weights is not None
-    small = {path: values / 2 for path, values in case.weights.items()}
-    check_gradients(case._replace(weights=small))
+    check_gradients(case._replace(weights={path: values / 2 for path, values in case.weights.items()}))
 
 
 @pytest.mark.parametrize(("masked", "given", "dtype"), GIVEN)

@@ -197,8 +197,7 @@ def test_a_model_leaves_a_large_file_where_it_is(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(npy, "MAPPED_FROM", 0)
     monkeypatch.delattr(npy, "load")
     np.save(tmp_path / "a.npy", np.ones((2, 3, 4)))
-    array = read_raw(Source("a.npy", path=tmp_path / "a.npy")).inputs
-    assert arrays.is_mapped(array)
+    assert arrays.is_mapped(read_raw(Source("a.npy", path=tmp_path / "a.npy")).inputs)
 
 
 class TestMapped:

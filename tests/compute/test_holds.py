@@ -100,8 +100,7 @@ def case_with_holds(*layers: str, hold: Any = (), inputs: Array = INPUTS) -> Cas
 def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, name: str) -> None:
     case = case_with_holds(*layers, hold=[text])
     (hold,) = case.hold
-    found = tracing.trace(tracing.with_all_outputs(case))
-    for loop in found.trace:
+    for loop in tracing.trace(tracing.with_all_outputs(case)).trace:
         for label in loop.gates:
             if (loop.path, str(label.short)) != (path, name):
                 assert label not in loop.hold_masks

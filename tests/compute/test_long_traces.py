@@ -59,8 +59,7 @@ def test_what_is_kept_is_cut_out_of_every_part() -> None:
 
 @pytest.mark.slow
 def test_a_long_trace_takes_the_memory_of_its_numbers() -> None:
-    count = 20_000
-    asked = case("LSTM(3)", count)._replace(mask=None)
+    asked = case("LSTM(3)", 20_000)._replace(mask=None)
     tracemalloc.start()
     try:
         result = compute.run(asked._replace(with_trace=True), "numpy")

@@ -47,8 +47,7 @@ def test_a_preactivation_stands_where_a_line_is_one_function_of_a_sum(file: Any)
     assert kept == {"attention", "forget", "raw"}
     before = found["forget/preactivation"]
     np.testing.assert_allclose(1 / (1 + np.exp(-before)), found["forget"], rtol=1e-12)
-    without = trace_cell(file(MGU), use_bias=False)
-    assert "forget/preactivation" in without
+    assert "forget/preactivation" in trace_cell(file(MGU), use_bias=False)
 
 
 def test_a_preactivation_of_weights_alone_is_that_of_every_sequence(file: Any) -> None:
@@ -66,8 +65,7 @@ def test_a_cell_without_gates_has_its_states(rnncli: Any, file: Any) -> None:
     step = json.loads(done.stdout)["trace"][-1]
     assert (step["gates"], list(step["state"])) == ({}, ["hidden"])
     assert step["output"] == step["state"]["hidden"]
-    shown = rnncli("trace", "-l", layer, "--seed", "1", "--quiet")
-    assert "hidden -1..1" in shown.stdout
+    assert "hidden -1..1" in rnncli("trace", "-l", layer, "--seed", "1", "--quiet").stdout
 
 
 def test_lines_of_any_size_are_held_at_their_own_size(file: Any) -> None:
@@ -94,8 +92,7 @@ def test_a_unit_of_a_line_with_one_number_is_that_number(file: Any) -> None:
 
 
 def test_bars_reach_as_far_as_the_activations_let_a_line_go(rnncli: Any, file: Any) -> None:
-    layer = file(NASTY)
-    shown = rnncli("trace", "-l", layer, "--seed", "1", "--quiet", "--width", "400").stdout
+    shown = rnncli("trace", "-l", file(NASTY), "--seed", "1", "--quiet", "--width", "400").stdout
     assert " attention forget 0..1" in shown
     assert "half 0..0.5" in shown
     relu = rnncli("trace", "-l", file(MGU), "--activation", "relu", "--seed", "1", "--quiet").stdout

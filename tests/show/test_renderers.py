@@ -233,8 +233,7 @@ def test_ndjson_is_the_same_object_on_one_line(name: Any) -> None:
 def test_a_large_array_is_written_part_by_part_as_in_one_go(
     monkeypatch: pytest.MonkeyPatch, format: Any, name: Any, precision: Any
 ) -> None:
-    odd = RunAnswer(of_size(2, 3, 4, odd=True))
-    answer = {**ANSWERS, "odd": odd}[name]
+    answer = {**ANSWERS, "odd": RunAnswer(of_size(2, 3, 4, odd=True))}[name]
     whole = drawn(answer, format, precision=precision)
     monkeypatch.setattr(page, "TEXT_BLOCK", 2)
     pieces = pieces_written(answer, format, precision=precision)

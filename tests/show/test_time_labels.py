@@ -36,8 +36,7 @@ def result(layers: list[str], inputs: np.ndarray = X) -> Any:
 @pytest.mark.parametrize(("layers", "order"), ORDERS, ids=[" ".join(one) for one, _ in ORDERS])
 def test_each_row_is_named_by_the_input_that_it_saw_last(layers: list[str], order: list[int]) -> None:
     """Row 0 of a layer that runs backwards changes with the input of its own label alone."""
-    plain = result(layers)
-    for tensor in plain.outputs:
+    for tensor in result(layers).outputs:
         assert list(tensor.time) == order
         if len(layers) > 1 or tensor.name.startswith("backward_") or "concat" in layers[0]:
             continue

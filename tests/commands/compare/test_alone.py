@@ -118,8 +118,7 @@ def test_a_graph_of_onnx_is_called_with_each_sequence(tmp_path: Path, rnncli: Ru
     from onnx import helper
 
     mean = helper.make_node("ReduceMean", ["Y"], ["M"], name="mean", axes=[2 if mixes else 3])
-    center = helper.make_node("Sub", ["Y", "M"], ["Z"], name="center")
-    _save_onnx(tmp_path / "m.onnx", [mean, center])
+    _save_onnx(tmp_path / "m.onnx", [mean, helper.make_node("Sub", ["Y", "M"], ["Z"], name="center")])
     np.save(tmp_path / "x.npy", INPUTS.swapaxes(0, 1))
     words = ("compare", str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.onnx"), "--alone", "-f", "json")
     done = rnncli(*words)
@@ -171,8 +170,7 @@ def test_a_model_that_cannot_be_called_alone_leaves_it_open(tmp_path: Path, rnnc
         def call(self, x: Any) -> Any:
             return x - keras.ops.mean(x, 0)
 
-    center = Center(name="center")
-    keras.Sequential([keras.Input((6, 4)), lstm, center]).save(tmp_path / "own.keras")
+    keras.Sequential([keras.Input((6, 4)), lstm, Center(name="center")]).save(tmp_path / "own.keras")
     found = package.compare(INPUTS, model=str(tmp_path / "own.keras"), alone=True)
     assert found.agrees is None
     assert "center (not computed)" in str(found.answer.conclusion)

@@ -196,5 +196,4 @@ def test_an_engine_that_meets_numbers_beyond_it_is_to_be_left_out(rnncli: Run) -
     assert done.returncode == 3
     assert done.stderr.endswith("Leave onnx out of --engines.\n")
     assert rnncli(*args, "numpy,torch").returncode == 0
-    two = rnncli(*args, "numpy,onnx")
-    assert two.stderr.endswith("These can: --engines numpy,tensorflow,torch.\n")
+    assert rnncli(*args, "numpy,onnx").stderr.endswith("These can: --engines numpy,tensorflow,torch.\n")

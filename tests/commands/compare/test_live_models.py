@@ -152,5 +152,4 @@ def test_the_layers_of_h_n_are_no_time_steps() -> None:
 
 
 def test_a_module_beside_a_described_layer() -> None:
-    module = torch.nn.GRU(5, 3, batch_first=True)
-    assert not rnncli.compare(INPUTS, module, "GRU(3)")
+    assert not rnncli.compare(INPUTS, torch.nn.GRU(5, 3, batch_first=True), "GRU(3)")

@@ -47,8 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """a.keras; b.keras, with other names; c.keras, whose second layer has swapped gates; x.npy."""
     pytest.importorskip("keras")
     folder = tmp_path_factory.mktemp("models")
-    model = build(("encoder", "decoder", "head"))
-    model.save(folder / "a.keras")
+    build(("encoder", "decoder", "head")).save(folder / "a.keras")
     other = build(("first", "second", "last"))
     other.save(folder / "b.keras")
     layer = other.get_layer("second")
@@ -90,11 +89,9 @@ def test_where_models_part_and_the_command_that_finds_the_reason(
     assert stored.returncode == 1
     assert "(a.keras)" in stored.stderr.splitlines()[-2]
     assert "(c.keras)." in stored.stderr.splitlines()[-2]
-    advice = stored.stderr.splitlines()[-1]
-    command = advice.partition("ask why: rnncli ")[2]
+    command = stored.stderr.splitlines()[-1].partition("ask why: rnncli ")[2]
     assert command == "port x.npy --model a.keras#decoder --expect theirs.npz"
-    explained = rnncli(*shlex.split(command)).success()
-    assert "gates" in explained.stdout
+    assert "gates" in rnncli(*shlex.split(command)).success().stdout
 
 
 @pytest.mark.slow
@@ -265,8 +262,7 @@ def test_outputs_that_are_not_compared_are_named(tmp_path: Path, rnncli: Run) ->
 
 def test_a_described_layer_beside_a_model(folder: Path) -> None:
     model = f"{folder / 'a.keras'}#encoder"
-    alike = package.compare(INPUTS, "LSTM(4)", model, weights=model)
-    assert alike
+    assert package.compare(INPUTS, "LSTM(4)", model, weights=model)
     assert not package.compare(INPUTS, "LSTM(4)", model, seed=1)
 
 

@@ -108,8 +108,7 @@ def test_a_right_kernel() -> None:
         answers = []
         for b, length in enumerate(case.inputs["lengths"]):
             one = {"x": case.inputs["x"][b : b + 1, :length]}, case.inputs
-            start = {"memory": case.inputs["initial_memory"][b : b + 1]}
-            outputs, states = chunked(*one, start, size=64)
+            outputs, states = chunked(*one, {"memory": case.inputs["initial_memory"][b : b + 1]}, size=64)
             whole = np.full((1, case.inputs["x"].shape[1], 8), np.nan, outputs.dtype)  # padding is not judged
             whole[:, :length] = outputs
             answers.append((whole, outputs[:, -1], states["memory"]))

@@ -91,8 +91,7 @@ def test_onnxs_own_loader_of_backend_tests_reads_the_kit(kit: Path) -> None:
     finally:
         (kit.parent / "open").rename(kit / "open")
     assert {test.name for test in loaded} == {case.name for case in CASES if not case.is_open}
-    tolerances = {test.name: (test.rtol, test.atol) for test in loaded}
-    assert tolerances["gru_float64"] == (1e-12, 1e-12)
+    assert {test.name: (test.rtol, test.atol) for test in loaded}["gru_float64"] == (1e-12, 1e-12)
 
 
 def test_an_old_onnx_leaves_out_what_it_cannot_write(

@@ -203,6 +203,5 @@ def test_a_value_that_is_changed_changes_the_numbers() -> None:
 
 
 def test_flip_reverses_each_sequence_within_its_length() -> None:
-    numbers = np.arange(12.0).reshape(4, 3, 1)
-    flipped = flip(numbers, np.array([4, 2, 0]))[..., 0]
+    flipped = flip(np.arange(12.0).reshape(4, 3, 1), np.array([4, 2, 0]))[..., 0]
     assert flipped.T.tolist() == [[9, 6, 3, 0], [4, 1, 7, 10], [2, 5, 8, 11]]

@@ -146,8 +146,7 @@ def test_what_is_written_to_stderr_fills_neither_the_disk_nor_the_memory(tmp_pat
         "[os.write(2, b'x' * 999_999 + b'\\n') for _ in range(400)], sys.exit('no GRU'))"
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answers = run(program(tmp_path, action))
-    assert answers["gru_reverse"] == Failure("crashed", "exit code 1: no GRU")
+    assert run(program(tmp_path, action))["gru_reverse"] == Failure("crashed", "exit code 1: no GRU")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
@@ -186,8 +185,7 @@ def test_a_process_that_goes_on_in_the_background_delays_nothing(tmp_path: Path)
     """It holds stderr of the program, which has ended."""
     script = "cp $(dirname {model})/outputs.npz {outputs}; : {inputs}; sleep 60 &"
     started = monotonic()
-    answers = run(f"sh -c '{script}'", PART[:2], 30)
-    assert verdicts(answers) == {}
+    assert verdicts(run(f"sh -c '{script}'", PART[:2], 30)) == {}
     assert monotonic() - started < 30
 
 

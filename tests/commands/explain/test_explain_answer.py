@@ -71,8 +71,7 @@ def test_explanations_look_as_they_did(name: Any) -> None:
 
 def test_the_document_is_the_whole_explanation() -> None:
     filled = {"units": 2, "kernel_initializer": "constant:0.25", "recurrent_initializer": "probe"}
-    layers = specs.from_flags(["lstm"], filled)
-    case = Case(layers, INPUTS, seed=3)
+    case = Case(specs.from_flags(["lstm"], filled), INPUTS, seed=3)
     exact = ExplainAnswer(*explaining.explain(case, "last_cell_state[0,1]", 1, 10))
     document = json.loads(drawn(exact, "json"))
     assert document["schema"] == "rnncli/1"

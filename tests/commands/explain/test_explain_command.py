@@ -193,8 +193,7 @@ def test_an_old_state_left_of_a_weight_has_the_symbol_of_the_head(rnncli: Any, t
     (tmp_path / "pair.toml").write_text(cell)
     asked = ("explain", "hidden_state[0,0]", "--quiet", "--symbols", "-l", f"@{tmp_path / 'pair.toml'}")
     force = ["x W", "h U", "velocity[t-1] turn", "tanh(velocity[t-1]) turn", "(velocity[t-1] + h) turn"]
-    shown = rnncli(*asked).stdout
-    head, *units = (line for line in shown.splitlines() if line.startswith("force "))
+    head, *units = (line for line in rnncli(*asked).stdout.splitlines() if line.startswith("force "))
     assert " ".join(head.split()) == f"force = tanh({' + '.join(force)})"
     assert len(units) == 3
     assert all(line.startswith(f"force = tanh({' + '.join(force)}) = tanh(") for line in units)

@@ -93,8 +93,7 @@ HOLDS: dict[str, Change] = {
 
 
 def experiment(text: str) -> Experiment:
-    line = CommandLine.parse(text)
-    return start(line.values["ask"])[0]
+    return start(CommandLine.parse(text).values["ask"])[0]
 
 
 def gate_names(computed: Computation) -> list[str]:
@@ -209,8 +208,7 @@ def test_masked_steps_are_written_as_they_are_typed() -> None:
     masked = set_value(now, "mask", "0, -1, 2:4", 1)
     assert masked_steps(masked.case, 1) == "0, 2:4, 5"
     assert masked_steps(masked.case, 0) == ""
-    again = set_value(masked, "mask", masked_steps(masked.case, 1), 1)
-    assert masked_steps(again.case, 1) == "0, 2:4, 5"
+    assert masked_steps(set_value(masked, "mask", masked_steps(masked.case, 1), 1).case, 1) == "0, 2:4, 5"
     assert set_value(masked, "mask", "", 1).case.mask is None
 
 

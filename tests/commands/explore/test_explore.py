@@ -56,8 +56,7 @@ class Explorer:
     waits = True
 
     def __init__(self, command: str = SEEDED, size: tuple[int, int] = (80, 24), lang: str = "en") -> None:
-        line = CommandLine.parse(command)
-        first, _ = start(line.values["ask"])
+        first, _ = start(CommandLine.parse(command).values["ask"])
         computed = compute_experiment(first)
         self.app = ExploreApp(settle(State(computed.experiment, computed, lang)))
         self.runner = asyncio.Runner()
@@ -198,8 +197,7 @@ def test_picture_of_the_readme() -> None:
     drawing = recorder.export_svg(
         title="rnncli explore", code_format=svg.FRAME, unique_id="rnncli", theme=svg.terminal_theme()
     )
-    picture = svg.TEXT.sub(svg._place, drawing)
-    assert matches_golden("explore", "readme.svg", picture)
+    assert matches_golden("explore", "readme.svg", svg.TEXT.sub(svg._place, drawing))
 
 
 @pytest.mark.slow
@@ -299,8 +297,7 @@ def test_a_difference_of_equal_infinities_is_zero() -> None:
     explorer.press("4", "h")
     explorer.type("candidate[:, 0]=1@0:1")
     explorer.press("d")
-    values = tables(explorer.state)[0].values
-    assert np.isfinite(values).all()
+    assert np.isfinite(tables(explorer.state)[0].values).all()
     assert not np.isfinite(explorer.state.shown.trace.trace[0].parts[Label("hidden", kind="")]).all()
 
 
@@ -343,8 +340,7 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
             explanation = explained(moved)
             assert explanation.target == (tensor.label, (batch, *at))
             assert explanation.value == tensor.values[(batch, *at)]
-            page = equations_page(moved, View(width=80))
-            assert f"= {explanation.value:z.4f}" in drawn(page)
+            assert f"= {explanation.value:z.4f}" in drawn(equations_page(moved, View(width=80)))
     explorer.press("4")
     for number, table in enumerate(tables(explorer.state)):
         for row, column in np.ndindex(table.values.shape):
@@ -510,8 +506,7 @@ def test_an_edit_gives_the_shortest_command_and_the_same_numbers(
     explorer.press(*pressed)
     command = explorer.state.command or ""
     assert shown in command
-    done = rnncli(*shlex.split(command)[1:], "-f", "json")
-    (tensor,) = json.loads(done.stdout)["outputs"]
+    (tensor,) = json.loads(rnncli(*shlex.split(command)[1:], "-f", "json").stdout)["outputs"]
     values = explorer.state.shown.result.outputs[0].values
     np.testing.assert_array_equal(np.array(tensor["values"], values.dtype), values)
 
@@ -739,8 +734,7 @@ def test_the_screen_is_laid_out_anew_after_a_resize() -> None:
     assert len(explorer.lines()) == 30
     assert explorer.lines()[-1].startswith("Any key closes")
     explorer.press("q")
-    anew = Explorer(size=(100, 30))
-    assert explorer.lines() == anew.lines()
+    assert explorer.lines() == Explorer(size=(100, 30)).lines()
     explorer.press("q")
     assert explorer.app.return_code == 0
 

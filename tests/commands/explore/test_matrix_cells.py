@@ -39,8 +39,7 @@ def test_vectors_are_shown_and_matrices_left_out(name: str, more: str) -> None:
         for part in loop.parts
         if part.is_shown
     }
-    gates = show_view(state, "gates")
-    shown = tables(gates)
+    shown = tables(show_view(state, "gates"))
     assert len(shown) > 3
     for table in shown:
         np.testing.assert_array_equal(table.values, loops[table.title][0])
@@ -55,8 +54,7 @@ def test_vectors_are_shown_and_matrices_left_out(name: str, more: str) -> None:
 def test_a_number_has_its_value_and_the_equation_of_its_line() -> None:
     state, _ = begin("gated_deltanet")
     query = explain(state.shown, Target(Label("query", kind=""), (0, 2, 5)))
-    trace = state.shown.trace.trace[0]
-    assert query.value == trace.parts[Label("query", kind="activation")][0, 2, 5]
+    assert query.value == state.shown.trace.trace[0].parts[Label("query", kind="activation")][0, 2, 5]
     assert query.equations[0].formula == "silu(x W)"
     assert query.equations[0].terms == ()
     shown = {table.title: table.names for table in tables(show_view(state, "gates"))}

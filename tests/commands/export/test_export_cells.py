@@ -218,8 +218,7 @@ def test_onnx_refuses_a_cell_by_its_name(rnncli: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch", "c"])
 def test_no_name_and_no_source_of_a_file_is_code(target: str) -> None:
-    script = scripts_of(target)["hostile alone"]
-    assert all(" " <= char <= "~" or char == "\n" for char in script)
+    assert all(" " <= char <= "~" or char == "\n" for char in scripts_of(target)["hostile alone"])
 
 
 def test_c_has_no_helper_for_a_name_in_a_comment(rnncli: Any, tmp_path: Path) -> None:

@@ -50,8 +50,7 @@ def test_a_file_holds_what_stdout_shows(rnncli: Any, tmp_path: Path) -> None:
 def test_the_seed_that_was_drawn_is_a_remark_and_repeats_the_script(rnncli: Any) -> None:
     flags = ("export", PAIR, "-l", "GRU(2)", "--to", "c")
     first = rnncli(*flags)
-    seed = first.stderr.split()[-1]
-    assert rnncli(*flags, "--seed", seed).stdout == first.stdout
+    assert rnncli(*flags, "--seed", first.stderr.split()[-1]).stdout == first.stdout
     assert rnncli(*flags, "--quiet").stderr == ""
 
 

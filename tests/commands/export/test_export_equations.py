@@ -85,8 +85,7 @@ def test_the_file_of_ones_own_cell_stays_as_written(rnncli: Any) -> None:
 
 def test_what_is_written_is_read_as_the_same_cell() -> None:
     cell = read_equations(OWN)
-    config = {**cell.options, "use_bias": True}
-    again = read_equations(to_toml(cell, config, cell.initializers))
+    again = read_equations(to_toml(cell, {**cell.options, "use_bias": True}, cell.initializers))
     assert again._replace(written="", spans={}) == cell._replace(written="", spans={})
 
 

@@ -196,8 +196,7 @@ def test_gradients_of_a_pytorch_script(name: str, tmp_path: Path) -> None:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             sequence, _, flat, *_ = layer(inputs, **given)
-            memory = tf.reshape(flat, last.shape)
-            total = tf.reduce_sum(sequence * by) + tf.reduce_sum(memory[:, -1] ** 2)
+            total = tf.reduce_sum(sequence * by) + tf.reduce_sum(tf.reshape(flat, last.shape)[:, -1] ** 2)
         theirs = tape.gradient(total, [inputs, *layer.trainable_weights])
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, np.asarray(other), rtol=1e-8, atol=1e-9)

@@ -102,8 +102,7 @@ def test_no_name_is_code_in_c(layers: list[str]) -> None:
 @given(st.lists(names, min_size=2, max_size=2, unique_by=visible))
 @pytest.mark.slow
 def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) -> None:
-    onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(write_target("onnx", layer_uses(*layers)))
+    model = pytest.importorskip("onnx").load_from_string(write_target("onnx", layer_uses(*layers)))
     assert [one.name for one in model.graph.output] == [f"{visible(name)}/hidden_state" for name in layers]
     text = write_target("config", layer_uses(*layers))
     assert is_plain(text)

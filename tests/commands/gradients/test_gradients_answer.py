@@ -56,8 +56,7 @@ def test_many_steps_are_thinned_unless_all_are_wanted() -> None:
 @pytest.mark.parametrize("norms", [{"a": math.nan, "b": 1.0}, {"a": math.inf, "b": 1.0}, {"b": math.nan}])
 def test_a_norm_that_is_not_finite_has_no_bar(norms: Any) -> None:
     found = LSTM.__class__(LSTM.header, LSTM.target, (), "kernel", norms)
-    text = drawn(GradientsAnswer((found,)), width=80)
-    assert str(next(iter(norms.values()))) in text
+    assert str(next(iter(norms.values()))) in drawn(GradientsAnswer((found,)), width=80)
 
 
 def test_a_share_that_is_nearly_all_is_not_said_to_be_all() -> None:

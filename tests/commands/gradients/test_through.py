@@ -247,8 +247,7 @@ def test_dropout_as_run_draws_it(rnncli: Run) -> None:
     flags = ("gradients", "-l", "lstm", "--dropout", "0.5", "--recurrent-dropout", "0.5", "--seed", "3")
     norms = []
     for engine in ("numpy", "tensorflow"):
-        done = rnncli(*flags, "--training", "--engine", engine, "-f", "json")
-        found = json.loads(done.stdout)
+        found = json.loads(rnncli(*flags, "--training", "--engine", engine, "-f", "json").stdout)
         assert found["conditions"] == {"training": 1}
         norms.append([curve["norms"] for curve in found["layers"][0]["curves"]])
     np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5, atol=1e-7)

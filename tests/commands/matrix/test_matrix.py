@@ -104,8 +104,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.build_layers(oracle.make_layers(specs.to_config(spec)), INPUTS)
         labels = [info.label for info in outline((spec,), INPUTS.shape).outputs]
-        rng = np.random.default_rng(3)
-        oracle.fill_weights([layer], rng)
+        oracle.fill_weights([layer], np.random.default_rng(3))
         return dict(zip(labels, oracle.call_layers([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
@@ -121,8 +120,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_long_sequences_show_their_ends(width: Any) -> None:
-    inputs = np.zeros((1, 50, 3), np.float32)
-    made = combinations(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
+    made = combinations(Case(specs.from_flags(["LSTM(2)"], {}), np.zeros((1, 50, 3), np.float32), seed=1))
     text = table_of(MatrixAnswer(made), width=width)
     assert "t=49" in text
     assert "t=25" not in text
@@ -130,8 +128,7 @@ def test_long_sequences_show_their_ends(width: Any) -> None:
 
 
 def test_other_numbers_of_a_tensor_are_said_to_differ() -> None:
-    text = table_of(MatrixAnswer(matrix(spoilt=True)), width=200)
-    same, different = text.splitlines()[-2:]
+    same, different = table_of(MatrixAnswer(matrix(spoilt=True)), width=200).splitlines()[-2:]
     assert different == "different numbers where they are returned: last_cell_state"
     assert same.startswith("the same numbers wherever they are returned")
     assert "last_cell_state" not in same

@@ -88,8 +88,7 @@ def test_halves_layers_and_cells(drawn: Any) -> None:
     assert {"forward →", "← backward", "h[t−1]", "h[t+1]"} <= set(both)
     stack = ("-l", "lstm", "-l", "gru", "--seed", "1")
     assert "forget" not in drawn(*stack, "--step", "1")
-    every = drawn(*stack, "--step", "1", "--all-layers")
-    assert {"layer 0", "layer 1", "forget", "reset"} <= set(every)
+    assert {"layer 0", "layer 1", "forget", "reset"} <= set(drawn(*stack, "--step", "1", "--all-layers"))
     assert {"cell_0", "cell_1"} <= set(drawn("-l", "RNN([LSTMCell(3), GRUCell(2)])"))
 
 

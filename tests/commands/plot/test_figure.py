@@ -124,8 +124,7 @@ def test_last_states_have_their_units_and_say_what_they_equal() -> None:
 
 @pytest.mark.slow
 def test_a_held_gate_has_a_star() -> None:
-    case = holds.hold_gates(make_case("lstm"), ["forget[:, 1]=0.5@2:4"])
-    picture = trace_sheet(case)
+    picture = trace_sheet(holds.hold_gates(make_case("lstm"), ["forget[:, 1]=0.5@2:4"]))
     assert picture.note == "batch 0 of 0..1, seed 1, engine numpy, held: forget[:, 1]=0.5@2:4"
     (forget,) = (
         axes for axes in heat_maps(draw_figure(picture)) if axes.get_title(loc="left") == "forget gate"
@@ -158,8 +157,7 @@ def test_numbers_stand_in_cells_that_are_large_enough() -> None:
 )
 @pytest.mark.slow
 def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(case: Any, size: Any) -> None:
-    picture = trace_sheet(case)
-    drawing = draw_figure(picture, size)
+    drawing = draw_figure(trace_sheet(case), size)
     assert size is None or tuple(drawing.get_size_inches()) == size
     drawing.draw_without_rendering()
     every = [(axes.bbox, axes.get_tightbbox()) for axes in (*heat_maps(drawing), *legend_bars(drawing))]

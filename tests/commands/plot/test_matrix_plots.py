@@ -64,8 +64,7 @@ def test_a_named_state_has_a_map_for_each_chosen_step() -> None:
 def test_a_window_and_heads_of_two_axes() -> None:
     case = case_of(layer_of("qwen3_next", **RETURNS, go_backwards=True))
     panels = panels_of(case, head="1,0", steps=slice(1, 2))
-    loop = tracing.trace(case).trace[0]
-    position = loop.times.tolist().index(1)
+    position = tracing.trace(case).trace[0].times.tolist().index(1)
     window, memory = traced(case, "value_window"), traced(case, "memory")
     panel = panels["value_window, groups 1, repeats 0, t=1"]
     np.testing.assert_array_equal(panel.values, window[0, position, :, 1, 0])
@@ -79,8 +78,7 @@ def test_a_window_and_heads_of_two_axes() -> None:
 @pytest.mark.slow
 def test_every_sample_is_drawn(name: str, tmp_path: Path) -> None:
     """Also in Bidirectional, and as a diagram: the last operator of a rail has the numbers at its end."""
-    picture = rnncli.plot(layer=layer_of(name), seed=1)
-    picture.save(tmp_path / "maps.png")
+    rnncli.plot(layer=layer_of(name), seed=1).save(tmp_path / "maps.png")
     assert "t=3" in str(rnncli.plot(layer=f"Bidirectional({layer_of(name)})", seed=1))
     drawn = choose_cells(Ask(layer=[layer_of(name)], seed=1), CellSelection(0, "2", 3)).sheet(
         "en", frozenset()

@@ -66,8 +66,7 @@ def plant(kind: Kind, names: Collection[str], seed: int = 0) -> Planted:
     random = np.random.default_rng(seed)
     told = dict(name.split("=") for name in names)
     x = random.normal(size=(kind.batch, kind.steps, kind.features))
-    lengths = np.array(kind.lengths or [kind.steps] * kind.batch)
-    real = np.arange(kind.steps) < lengths[:, None]
+    real = np.arange(kind.steps) < np.array(kind.lengths or [kind.steps] * kind.batch)[:, None]
     if told.get("padding", "").startswith("start"):
         real = real[:, ::-1]
     x[~real] = kind.padding

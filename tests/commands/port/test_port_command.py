@@ -23,8 +23,7 @@ def write(folder: Path, planted: Planted) -> list[str]:
     np.savez(folder / "w.npz", **dict[str, Any](planted.weights))
     np.savez(folder / "y.npz", **dict[str, Any](planted.expected))
     if planted.states:
-        states = [state.tolist() for state in planted.states]
-        (folder / "states.json").write_text(json.dumps(states))
+        (folder / "states.json").write_text(json.dumps([state.tolist() for state in planted.states]))
     return [str(folder / "x.npy"), "--weights", str(folder / "w.npz"), "--expect", str(folder / "y.npz")]
 
 
@@ -63,8 +62,7 @@ def explained(rnncli: Run) -> Callable[..., tuple[Any, set[str]]]:
 def test_numbers_of_pytorch_are_explained(
     class_name: str, named: set[str], bidirectional: bool, explained: Any, tmp_path: Path
 ) -> None:
-    args = torch_files(tmp_path, class_name, bidirectional=bidirectional)
-    explanation, found = explained(*args)
+    explanation, found = explained(*torch_files(tmp_path, class_name, bidirectional=bidirectional))
     assert found == named | {"axes=time,batch"}
     assert explanation["remaining"] < 1e-6
     assert any("transposed" in step for step in explanation["steps"])
@@ -494,8 +492,7 @@ def test_mistakes_are_said_in_two_sentences(
 
 @pytest.mark.slow
 def test_files_of_frameworks_that_port_does_not_explain(rnncli: Run, tmp_path: Path) -> None:
-    args = torch_files(tmp_path, "GRU", num_layers=2)
-    said = rnncli("port", *args).refusal()
+    said = rnncli("port", *torch_files(tmp_path, "GRU", num_layers=2)).refusal()
     assert "w.pt: there are 2 layers in it: gru_l0, gru_l1." in said
     assert "choose it with FILE#gru_l0, and give its own input and output." in said
     done = rnncli("port", *torch_files(tmp_path, "LSTM", proj_size=2)).refusal()

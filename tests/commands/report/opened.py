@@ -52,8 +52,7 @@ class Opened:
         layer = self.page.get_by_role("combobox", name="layer")
         if path and path[0] not in ("forward", "backward") and layer.count():
             names = layer.locator("option").all_inner_texts()
-            label = next(name for name in names if name.startswith(path[0]))
-            layer.select_option(label)
+            layer.select_option(next(name for name in names if name.startswith(path[0])))
         half = self.page.locator(f'[data-key="half-{path[-1] if path else ""}"]')
         if half.count():
             half.click()
@@ -90,5 +89,4 @@ def check_command(rnncli: Run, page: Opened) -> None:
         np.testing.assert_allclose(
             np.array(theirs[name]), np.array(ours[name]), atol=1e-6, rtol=1e-6, err_msg=name
         )
-    document = page.ask("rnncli.document")
-    assert [tensor["name"] for tensor in document["outputs"]] == list(ours)
+    assert [tensor["name"] for tensor in page.ask("rnncli.document")["outputs"]] == list(ours)

@@ -77,8 +77,7 @@ def test_gradients_of_a_number_of_the_last_head(name: str) -> None:
     """Against central differences of the loop: of every state at a step that is not the last."""
     case = case_of(layer_of(name, **RETURNS))
     cell = cell_of(case)
-    states = cell.states[1:]
-    addresses = [last_of(case, state) for state in states]
+    addresses = [last_of(case, state) for state in cell.states[1:]]
     addresses.append(f"hidden_states[{BATCH - 1},{TIMESTEPS - 2},{cell.units - 1}]")
     (answer,) = answers([page_of(case)], [addresses])
 

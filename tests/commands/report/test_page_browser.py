@@ -35,8 +35,7 @@ def test_every_combination_of_switches_has_its_command(opens: Any, rnncli: Run) 
             if form is not None:
                 page.page.get_by_label("reset_after").set_checked(form)
             check_command(rnncli, page)
-            command = page.ask("rnncli.command")
-            assert ("case.json" in command) == bool(merge)
+            assert ("case.json" in page.ask("rnncli.command")) == bool(merge)
 
 
 def test_sequences_are_chosen_by_their_names(opens: Any, rnncli: Run, tmp_path: Path) -> None:
@@ -165,8 +164,7 @@ def test_contrast_and_targets(opens: Any) -> None:
     for scheme in ("light", "dark"):
         page = opens(*LSTM, color_scheme=scheme)
         page.number("x[0,0,0]").press("+")
-        poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())
-        assert poor == []
+        assert page.ask(Path(__file__).with_name("contrast.mjs").read_text()) == []
         assert page.ask(SMALL) == []
 
 
@@ -198,16 +196,14 @@ def test_nan_and_infinity_in_the_input(opens: Any) -> None:
 
 
 def test_without_scripts_the_tables_are_there(opens: Any) -> None:
-    page = opens(*LSTM, java_script_enabled=False)
-    text = page.page.locator("body").inner_text()
+    text = opens(*LSTM, java_script_enabled=False).page.locator("body").inner_text()
     assert "last_cell_state" in text
     assert "forget" in text
     assert "0.2348" in text
 
 
 def test_it_prints(opens: Any, tmp_path: Path) -> None:
-    page = opens(*LSTM)
-    paper = page.page.pdf(path=str(tmp_path / "a.pdf"))
+    paper = opens(*LSTM).page.pdf(path=str(tmp_path / "a.pdf"))
     assert paper.startswith(b"%PDF")
     assert len(paper) > 10_000
 
@@ -239,8 +235,7 @@ def test_a_large_layer_has_a_map(opens: Any, rnncli: Run) -> None:
 def test_a_stack_shows_the_states_of_every_layer(opens: Any, rnncli: Run) -> None:
     page = opens("-l", "bigru", "-l", "Dropout(0.5)", "-l", "lstm", "--seed", "5")
     check_command(rnncli, page)
-    gradient = page.ask("rnncli.gradient('hidden_state[0,0]').x[0]")
-    assert all(any(row) for row in gradient)
+    assert all(any(row) for row in page.ask("rnncli.gradient('hidden_state[0,0]').x[0]"))
     changed = """[...document.querySelectorAll(".overview .number")]
         .filter((number) => number.style.getPropertyValue("--glow") > 0).map((number) => number.ariaLabel)"""
     page.number("x[0,2,1]").press("+")

@@ -169,8 +169,7 @@ def test_picture_and_table_glow_for_the_same_numbers(opens: Any) -> None:
 
 def test_a_play_fills_the_steps_from_the_first_to_the_last(opens: Any) -> None:
     page = opens(*LSTM, reduced_motion="reduce")
-    slider = page.page.get_by_role("slider")
-    assert slider.input_value() == "0"
+    assert page.page.get_by_role("slider").input_value() == "0"
     page.page.get_by_role("button", name="play").click()
     future = ".overview .number.future"
     assert page.page.locator(future).count() > 0
@@ -244,8 +243,7 @@ def test_a_bidirectional_fits_a_low_screen(opens: Any) -> None:
 
 
 def test_the_switches_of_a_phone_take_two_rows(opens: Any) -> None:
-    page = opens("-l", "bigru", "--return-sequences", **PHONE)
-    switches = page.page.locator(".switches")
+    switches = opens("-l", "bigru", "--return-sequences", **PHONE).page.locator(".switches")
     assert switches.bounding_box()["height"] <= 2 * 46
     assert all(label.bounding_box()["height"] >= 44 for label in switches.locator("label").all())
 

@@ -81,8 +81,7 @@ def test_a_number_that_opens_another_has_its_value(merge: str) -> None:
         ([below], ["hidden_states"]),
     ):
         addresses = [f"{name}[0,{step},{unit}]" for name in names for step in range(4) for unit in range(2)]
-        page = page_of(input=inputs, layer=layers, mask=mask, seed=2)
-        (answer,) = answers([page], [addresses])
+        (answer,) = answers([page_of(input=inputs, layer=layers, mask=mask, seed=2)], [addresses])
         opened = [number for numbers in answer["opened"] for number in numbers]
         assert opened
         for address, shown, value in opened:
@@ -151,8 +150,7 @@ def assert_close(theirs: Array, ours: Array, most: float, layer: Any) -> None:
 
 def tolerance(values: Array, exact: Array) -> float:
     """Return how far a tensor may be: where rounding is amplified, twice the distance to float64."""
-    finite = np.abs(values[np.isfinite(values)])
-    least = TOLERANCE * max(1.0, float(finite.max(initial=0)))
+    least = TOLERANCE * max(1.0, float(np.abs(values[np.isfinite(values)]).max(initial=0)))
     with np.errstate(invalid="ignore"):
         apart = np.abs(np.where(np.isfinite(values), values - exact, 0))
     return max(least, 2 * float(np.nanmax(apart, initial=0)))

@@ -50,8 +50,7 @@ def test_masks_and_holds_of_a_step_stay_when_a_sentence_is_typed(reads: Any, rnn
     for sentence, held in (("Not good film is", True), ("good film", False)):
         page.page.get_by_label("sentence").fill(sentence)
         page.page.get_by_label("sentence").press("Enter")
-        case = page.ask("rnncli.case")
-        assert case["mask"] == [[step != 1 for step in range(len(sentence.split()))]]
+        assert page.ask("rnncli.case")["mask"] == [[step != 1 for step in range(len(sentence.split()))]]
         assert ("--hold update=1@2" in page.ask("rnncli.command")) == held
         check_command(rnncli, page)
 
@@ -102,8 +101,7 @@ def test_a_longer_sentence_pads_the_others(reads: Any, rnncli: Run) -> None:
 def test_a_layer_above_one_that_turns_its_steps_names_those_that_it_reads(opens: Any) -> None:
     layers = ["GRU(1, return_sequences=True, go_backwards=True)", "LSTM(1, return_sequences=True)"]
     page = opens(json.dumps({"layer": layers, "inputs": ["the film is good"], "words": WORDS, "seed": 3}))
-    heads = page.page.locator(".time b").all_inner_texts()
-    assert heads == ["the", "film", "is", "good"]
+    assert page.page.locator(".time b").all_inner_texts() == ["the", "film", "is", "good"]
     assert page.page.get_by_label("sentence").input_value() == "the film is good"
     title = page.page.locator(".equation h2")
     for address, word in (

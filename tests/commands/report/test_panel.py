@@ -162,8 +162,7 @@ def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp
     page = opens("--input-shape", "1,4,5", "--model", str(tmp_path / "m.npz"))
     page.number("forget[0,3,1]").click()
     page.press("1")
-    command = page.ask("rnncli.command")
-    assert command == "rnncli run case.json --hold forget=1"
+    assert page.ask("rnncli.command") == "rnncli run case.json --hold forget=1"
     shown = page.ask("rnncli.document.outputs[0]")
     assert np.allclose(run_command(rnncli, page)[shown["name"]], shown["values"], atol=1e-6)
 
@@ -316,14 +315,12 @@ def test_a_trained_sample_has_its_command(opens: Any, rnncli: Run, tmp_path: Pat
     file = tmp_path / "sample.json"
     file.write_text(rnncli("samples", sample).stdout)
     page = opens(str(file))
-    command = page.ask("rnncli.command")
-    assert "--seed" not in command
+    assert "--seed" not in page.ask("rnncli.command")
     assert page.ask("rnncli.document.seed") is None
     check_command(rnncli, page)
     (tmp_path / "case.json").write_text(json.dumps(page.ask("rnncli.case")))
     again = json.loads(rnncli("run", str(tmp_path / "case.json"), "-f", "json").stdout)
-    given = json.loads(rnncli("run", str(file), "-f", "json").stdout)
-    assert again["input"] == given["input"]
+    assert again["input"] == json.loads(rnncli("run", str(file), "-f", "json").stdout)["input"]
     page.mask(1)
     assert "--mask" in page.ask("rnncli.command")
     check_command(rnncli, page)
@@ -348,8 +345,7 @@ def test_the_panel_by_touch(opens: Any) -> None:
 def test_the_panel_by_keyboard(opens: Any) -> None:
     page = opens(*LSTM)
     focused = "document.activeElement.ariaLabel ?? document.activeElement.textContent"
-    number = page.number("cell[0,3,1]")
-    number.focus()
+    page.number("cell[0,3,1]").focus()
     page.page.keyboard.press("Enter")
     assert page.ask(focused).startswith("cell[0,3,1] =")
     page.page.locator(".equation").get_by_role("button", name="forget[0,3,1] =").focus()
@@ -376,5 +372,4 @@ def test_axe_finds_nothing_in_the_panel(opens: Any, reads: Any, scheme: str, wid
         page.press("0.5")
         found = axe.run(page.page).response["violations"]
         assert found == [], json.dumps(found, indent=1)[:3000]
-        poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())
-        assert poor == []
+        assert page.ask(Path(__file__).with_name("contrast.mjs").read_text()) == []

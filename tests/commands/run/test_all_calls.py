@@ -40,8 +40,7 @@ def test_every_call_is_what_keras_returns_at_it(engine: str) -> None:
         for name, theirs in zip(
             ("hidden_states", "last_hidden_state", "last_cell_state"), layer(X), strict=True
         ):
-            mine = result[f"call {number}/{name}"]
-            np.testing.assert_allclose(mine, theirs.numpy(), rtol=0, atol=1e-6)
+            np.testing.assert_allclose(result[f"call {number}/{name}"], theirs.numpy(), rtol=0, atol=1e-6)
 
 
 def test_a_layer_that_forgets_is_seen_to_return_the_same() -> None:

@@ -46,8 +46,7 @@ COMMAND = [sys.executable, "-m", "rnncli"]
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 MB of float32: (2621, 100, 40)."""
     path = tmp_path_factory.mktemp("large") / "large.npy"
-    random = np.random.default_rng(0)
-    np.save(path, random.standard_normal((SIZE // 16000, 100, 40), dtype=np.float32))
+    np.save(path, np.random.default_rng(0).standard_normal((SIZE // 16000, 100, 40), dtype=np.float32))
     return path
 
 

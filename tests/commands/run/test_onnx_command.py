@@ -272,12 +272,10 @@ def test_the_footnote_says_what_a_sequence_of_length_0_returns(
     footnote = "In a sequence of length 0 the state is 0, too, whatever the initial state: so ONNX Runtime"
     assert (footnote in shown) == said
     assert "Its state stays; its output is 0." in shown
-    korean = rnncli("run", inputs, "--model", model, "--lang", "ko").stdout
-    assert ("길이가 0인 시퀀스" in korean) == said
+    assert ("길이가 0인 시퀀스" in rnncli("run", inputs, "--model", model, "--lang", "ko").stdout) == said
     note = "in a sequence of length 0 the state is 0, whatever the initial state: so ONNX Runtime computes it"
     for words in (["trace", inputs], ["explain", "last_hidden_state[1,0]", inputs]):
-        done = rnncli(*words, "--model", model).success()
-        assert (note in done.stderr) == said
+        assert (note in rnncli(*words, "--model", model).success().stderr) == said
 
 
 @pytest.mark.slow

@@ -302,8 +302,7 @@ def test_what_contradicts_the_order_shows_both_readings(rnncli: Any, tmp_path: P
         said = rnncli(*base, flag, value).refusal()
         assert "read batch first, the input has 5 sequences of 3 time steps." in said
         assert "Read time first, it has 3 sequences of 5 time steps, which fits: " in said
-        way = shlex.split(said.rpartition("which fits: ")[2])
-        rnncli(*base[:-2], *way, flag, value).success()
+        rnncli(*base[:-2], *shlex.split(said.rpartition("which fits: ")[2]), flag, value).success()
     with pytest.raises(InputError, match="batch_first=false"):
         package.run(turned, model=path, lengths=LENGTHS)
     with pytest.raises(UsageError, match="already"):
@@ -331,13 +330,11 @@ def test_one_sequence_has_no_other_order(tmp_path: Path) -> None:
 def test_learned_initial_states_are_named(rnncli: Any, tmp_path: Path) -> None:
     module = nn.GRU(4, 2, batch_first=True)
     module.h0 = nn.Parameter(torch.ones(1, 1, 2))
-    path = saved(module, tmp_path / "m.pt")
-    words = ("run", json.dumps(X.tolist()), "--model", path, "-f", "json")
+    words = ("run", json.dumps(X.tolist()), "--model", saved(module, tmp_path / "m.pt"), "-f", "json")
     assumed = json.loads(rnncli(*words).stdout)["assumed"]
     assert (assumed["initial_state"], assumed["unused_states"]) == ("zeros", ["h0"])
     assert "initial states zero, not h0" in rnncli(*words[:-2]).stdout
-    start = json.dumps(np.ones((1, 3, 2)).tolist())
-    given = json.loads(rnncli(*words, "--initial-state", start).stdout)
+    given = json.loads(rnncli(*words, "--initial-state", json.dumps(np.ones((1, 3, 2)).tolist())).stdout)
     assert "initial_state" not in given["assumed"]
     with torch.no_grad():
         wanted = module(torch.from_numpy(X), torch.ones(1, 3, 2))[0].numpy()

@@ -97,8 +97,7 @@ def expected(model: Any, given: Any) -> dict[str, np.ndarray]:
     arrays = [
         np.asarray(given[one.name] if isinstance(given, dict) else given, one.dtype) for one in model.inputs
     ]
-    outputs = probe(arrays)
-    return {name: np.asarray(value) for name, value in outputs.items()}
+    return {name: np.asarray(value) for name, value in probe(arrays).items()}
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -161,8 +160,7 @@ def test_either_use_of_a_shared_layer_is_traced(rnncli: Any, tmp_path: Path) -> 
     model.save(tmp_path / "shared.keras")
     given = {"a": np.array(NUMBERS), "b": np.array(NUMBERS)[:, 1:]}
     np.savez(tmp_path / "given.npz", a=given["a"], b=given["b"])
-    wanted = np.asarray(model(given))
-    for name, numbers in zip(("gru", "gru@1"), wanted, strict=True):
+    for name, numbers in zip(("gru", "gru@1"), np.asarray(model(given)), strict=True):
         words = (str(tmp_path / "given.npz"), "--model", f"{tmp_path / 'shared.keras'}#{name}")
         done = rnncli("trace", *words, "-f", "json", "--check")
         np.testing.assert_allclose(done.answer()["trace"][-1]["output"], numbers, atol=1e-6)

@@ -408,8 +408,7 @@ TEXTS = some.lists(some.sampled_from(["[[1]]", "", "  ", "é", "\r", "\ufeff7"])
 @pytest.mark.slow
 @given(TEXTS, some.booleans(), some.integers(1, 9))
 def test_lines_are_what_stands_between_their_ends(texts: list[str], ended: bool, size: int) -> None:
-    data = "\n".join(texts).encode() + b"\n" * ended
-    source = io.BytesIO(data)
+    source = io.BytesIO("\n".join(texts).encode() + b"\n" * ended)
     found = [line for lines in whole_lines(lambda: source.read(size), "a") for line in lines]
     assert found == [
         InputLine(number, "a", text.removeprefix("\ufeff").encode())

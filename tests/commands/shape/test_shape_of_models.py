@@ -203,8 +203,7 @@ class TestKeras:
         given = keras.Input((), dtype="string")
         hidden = k.Embedding(4, 3, mask_zero=True, name="embedding", trainable=False)(text(given))
         hidden = k.LSTM(5, dtype="mixed_float16", return_sequences=True, name="lstm")(hidden)
-        model = keras.Model(given, k.BatchNormalization(name="norm")(hidden))
-        model.save(tmp_path / "m.keras")
+        keras.Model(given, k.BatchNormalization(name="norm")(hidden)).save(tmp_path / "m.keras")
         rows = rows_of(tmp_path / "m.keras")
         assert [rows[name].outputs[0].shape for name in ("embedding", "lstm", "norm")] == [
             ("batch", 7, 3), ("batch", 7, 5), ("batch", 7, 5),

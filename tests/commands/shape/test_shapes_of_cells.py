@@ -22,6 +22,5 @@ def test_packed_weights_name_the_lines_of_their_columns(rnncli: Any, tmp_path: P
     }
     meanings = {one["name"]: one["meaning"] for one in document["outputs"]}
     assert meanings["cell_0/last_memory_state"] == "cell 0: memory state of the last time step"
-    shown = rnncli("shape", "-l", layer, "--input-shape", "1,2,5").stdout
-    assert "attention, forget, raw" in shown
+    assert "attention, forget, raw" in rnncli("shape", "-l", layer, "--input-shape", "1,2,5").stdout
     assert "columns of" not in rnncli("shape", "-l", "lstm", "--input-shape", "1,2,5").stdout

@@ -311,8 +311,7 @@ def test_a_verdict_in_korean_and_as_json(rnncli: Run) -> None:
 @pytest.mark.slow
 def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
     """Without a seed one is drawn and printed."""
-    printed = shell("rnncli tour --exercise 2").stdout
-    command = printed.splitlines()[-1]
+    command = shell("rnncli tour --exercise 2").stdout.splitlines()[-1]
     assert re.fullmatch(r"rnncli tour --exercise 2 --seed \d+ --answer '\(1, 3\)'", command)
     assert shell(command).returncode == 1
     seed = int(command.split()[5])

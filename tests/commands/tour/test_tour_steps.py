@@ -177,8 +177,7 @@ def test_each_command_returns_what_the_step_shows(topic: str, rnncli: Run, tmp_p
         words = words_of(command)
         saved = "-o" in words
         done = rnncli(*words, *([] if saved else ["-f", "json"]), cwd=tmp_path).success()
-        text = (tmp_path / words[-1]).read_text() if saved else done.stdout
-        printed = numbers_in(json.loads(text))
+        printed = numbers_in(json.loads((tmp_path / words[-1]).read_text() if saved else done.stdout))
         for tensor in shown:
             np.testing.assert_array_equal(printed[tensor.name], at_unit(tensor, words), err_msg=tensor.name)
 

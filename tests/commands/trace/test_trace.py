@@ -315,8 +315,7 @@ def test_bounds_of_returned_tensors(expression: Any, name: Any, bounds: Any) -> 
 
 def test_the_first_nan_is_named() -> None:
     assert first_nan(lstm()) is None
-    place = first_nan(odd())
-    assert place == "forget.activation at timestep 1, batch 0, unit 2"
+    assert first_nan(odd()) == "forget.activation at timestep 1, batch 0, unit 2"
     result = compute.run(case("LSTM(2, return_sequences=True)")._replace(seed=1))
     assert run_answer.RunAnswer(result).first_nan() is None
     result.outputs[0].values[1, 2, 0] = np.nan

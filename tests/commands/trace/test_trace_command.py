@@ -52,8 +52,7 @@ def test_stats_of_a_trace_name_saturated_and_dead_units(rnncli: Any) -> None:
     weights = {"kernel": [[1, 0] * 4], "recurrent_kernel": [[0] * 8] * 2, "bias": [0] * 8}
     document = {"inputs": x, "layer": "LSTM(2)", "weights": weights}
     flags = ("--stats", "--mask", "[[true, true, true, false]]", "--quiet")
-    done = rnncli("trace", json.dumps(document), *flags, "-f", "json")
-    answer = json.loads(done.stdout)
+    answer = json.loads(rnncli("trace", json.dumps(document), *flags, "-f", "json").stdout)
     assert answer["saturated_units"] == {
         gate: [pytest.approx(2 / 3), 0.0] for gate in ("input", "forget", "candidate", "output")
     }

@@ -35,8 +35,7 @@ class Reader(L.Layer):  # type: ignore[misc, name-defined]
 def save(folder: Path, suffix: str) -> tuple[str, Any]:
     keras.utils.set_random_seed(1)
     x = keras.Input((4, 5), name="x")
-    sequence = L.LSTM(5, return_sequences=True, name="lstm")(x)
-    model = keras.Model(x, Reader(name="reader")(sequence))
+    model = keras.Model(x, Reader(name="reader")(L.LSTM(5, return_sequences=True, name="lstm")(x)))
     model.save(folder / f"m.{suffix}")
     return f"m.{suffix}", model.get_layer("reader")
 

@@ -73,8 +73,7 @@ def test_integer_labels_are_told_from_one_hot_targets() -> None:
         "model.compile(loss='sparse_categorical_crossentropy')",
         "y = keras.utils.to_categorical(y, 3)",
     ]
-    binary = diagnose(f"in binary_crossentropy\n{RANKS}")
-    assert binary.fixes[0].snippet == "LSTM(3), Dense(1)"
+    assert diagnose(f"in binary_crossentropy\n{RANKS}").fixes[0].snippet == "LSTM(3), Dense(1)"
 
 
 @pytest.mark.parametrize(
@@ -124,12 +123,10 @@ def test_a_tuple_of_keras_is_unpacked() -> None:
 @pytest.mark.parametrize("module", ["LSTM", "GRU"])
 def test_a_tuple_of_pytorch_is_unpacked(module: str) -> None:
     torch = pytest.importorskip("torch")
-    written = f"x = nn.{module}(5, 3, batch_first=True)(x)\n{TUPLE}"
-    (only,) = diagnose(written).fixes
+    (only,) = diagnose(f"x = nn.{module}(5, 3, batch_first=True)(x)\n{TUPLE}").fixes
     (of_several,) = [fix for fix in diagnose(TUPLE).fixes if f"= {module.lower()}(x)" in fix.snippet]
     assert only.snippet == of_several.snippet
-    layer = getattr(torch.nn, module)(5, 3, batch_first=True)
-    names = {module.lower(): layer, "x": torch.ones(2, 4, 5)}
+    names = {module.lower(): getattr(torch.nn, module)(5, 3, batch_first=True), "x": torch.ones(2, 4, 5)}
     with pytest.raises(AttributeError, match="'tuple' object has no attribute 'shape'"):
         exec(f"{module.lower()}(x).shape", names)
     exec(only.snippet, names)

@@ -27,8 +27,7 @@ NEVER = np.zeros((2, 4), bool)
 
 
 def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> Case:
-    drawn = np.random.default_rng(1).normal(size=(2, 4, 3))
-    inputs = np.asarray(more.pop("inputs", drawn), dtype)
+    inputs = np.asarray(more.pop("inputs", np.random.default_rng(1).normal(size=(2, 4, 3))), dtype)
     flags = more.pop("flags", {})
     if texts[0].isidentifier():
         flags = {"units": 2, "dtype": dtype, **flags}
@@ -38,8 +37,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 
 def list_addresses(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
-    wide = tracing.with_all_outputs(asked)
-    shapes: Any = list_tensors(wide.stack, asked.inputs.shape)
+    shapes: Any = list_tensors(tracing.with_all_outputs(asked).stack, asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 

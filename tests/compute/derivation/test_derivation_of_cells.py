@@ -129,8 +129,7 @@ def test_every_number_of_every_line_adds_up(text: str, loop: Any, start: Any, tm
 def test_they_add_up_inside_other_layers_with_dropout_and_masks(text: str, form: str, tmp_path: Path) -> None:
     options = "2, dropout=0.4, recurrent_dropout=0.3" if "RNN" not in form else "2"
     layer = form.format(write_cell(tmp_path, text), options=options)
-    mask = [[True, True, False], [True] * 3]
-    more: Any = {"mask": mask, "seed": 3, "training": "dropout" in options}
+    more: Any = {"mask": [[True, True, False], [True] * 3], "seed": 3, "training": "dropout" in options}
     found: Any = rnncli.explain("hidden_state[0,1]", INPUTS, layer, terms=None, depth=4, **more).found
     for equation in found.equations:
         if equation.terms and not equation.note:

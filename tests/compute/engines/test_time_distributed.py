@@ -95,8 +95,7 @@ def test_in_float64_and_after_another() -> None:
 def test_what_needs_keras_says_why_and_is_computed_by_keras(
     layer: str, shape: tuple[int, ...], training: bool, reason: str
 ) -> None:
-    inputs = RNG.standard_normal(shape).astype("float32")
-    case = oracle.case([layer], inputs, training=training)
+    case = oracle.case([layer], RNG.standard_normal(shape).astype("float32"), training=training)
     assert engines.choose(case) == "tensorflow"
     with pytest.raises(UsageError, match=reason):
         engines.choose(case, "numpy")

@@ -43,8 +43,7 @@ def test_numbers_are_aligned_below_their_heading() -> None:
     assert heading
     assert label
     assert len(heading[1]) == len(label[1])
-    numbers = re.findall(r"<td>( *-?\d+\.\d+)</td>", html)
-    assert len({len(number) for number in numbers}) == 1
+    assert len({len(number) for number in re.findall(r"<td>( *-?\d+\.\d+)</td>", html)}) == 1
 
 
 @pytest.mark.parametrize("name", ["run", "both_ways", "masked"])
