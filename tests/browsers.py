@@ -1,7 +1,5 @@
 """A browser without a screen for the pages that are written, and the Node that runs their scripts alone."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

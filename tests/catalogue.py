@@ -1,7 +1,5 @@
 """Read and compile the Korean catalogue: `python tests/catalogue.py` writes ko.mo from ko.po."""
 
-from __future__ import annotations
-
 import ast
 import struct
 from collections.abc import Iterator

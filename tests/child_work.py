@@ -1,7 +1,5 @@
 """What tests let a new process do; it imports nothing heavy."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

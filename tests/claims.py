@@ -1,7 +1,5 @@
 """Claims as values, from the texts that users see."""
 
-from __future__ import annotations
-
 from rnncli import addresses
 from rnncli.result import Claim
 

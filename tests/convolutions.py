@@ -1,7 +1,5 @@
 """Convolutional layers, and input shapes for them by their rank."""
 
-from __future__ import annotations
-
 FRAMES = {1: (2, 3, 9, 2), 2: (2, 3, 9, 8, 2), 3: (2, 3, 7, 6, 5, 2)}
 CONVOLUTIONS = [
     f"ConvLSTM{rank}D(2, {size}, {options})"

@@ -3,8 +3,6 @@
 The right ones are a loop, and the form in chunks, in which a triangular system replaces the loop over steps.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

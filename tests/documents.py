@@ -1,7 +1,5 @@
 """Every JSON document that a test writes is held to what `rnncli schema` says of its command."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable

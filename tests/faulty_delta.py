@@ -3,8 +3,6 @@
 As a program, `faulty_delta.py KIT RESULTS [FAULT,FAULT]`, it answers the cases of a kit.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Collection, Mapping

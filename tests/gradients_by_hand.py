@@ -1,7 +1,5 @@
 """Gradients made by hand, for tests of their descriptions and charts; these need no engine."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

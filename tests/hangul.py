@@ -1,7 +1,5 @@
 """What is left of English in a text that should be Korean."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Limits that end a computation which would not come back; a busy machine changes nothing."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Expected appearance of printed answers, stored in golden files."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable

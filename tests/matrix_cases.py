@@ -1,7 +1,5 @@
 """Cases of the samples whose states are matrices, and what the loops of `matrix_loops` return for them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

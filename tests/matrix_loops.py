@@ -4,8 +4,6 @@ Each function takes the weights, one sequence x (timesteps, features), the sizes
 first step, and returns the outputs (timesteps, units) and the last states.  Loops run over steps and heads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

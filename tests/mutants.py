@@ -5,8 +5,6 @@ reaches is measured there once, and the results are kept there. Tests run in for
 loaded the frameworks. `mutants.toml` lists faults that change nothing, with the reason.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -1,7 +1,5 @@
 """Files as Keras 2.1 to 2.12 wrote them, made by hand."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """ONNX models for tests: one node, or a few, with random weights."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ The Keras side uses no code of rnncli: layers are made from their expressions by
 variable by variable, and tensors are read in the order in which the call returned them.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """Cells of one's own, and loops written by hand that compute every line of them in float64."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Labels of gates and states inside a loop over time, the keys of a trace's arrays."""
 
-from __future__ import annotations
-
 from rnncli.result import Label
 
 

@@ -1,7 +1,5 @@
 """Expressions of layers that are not recurrent, over their options, with the shapes of inputs for each."""
 
-from __future__ import annotations
-
 SEQUENCE, ROWS, IMAGE, VOLUME = (3, 7, 4), (3, 6), (2, 6, 5, 4), (2, 4, 3, 5, 2)
 
 ONE_INPUT: dict[str, tuple[tuple[int, ...], ...]] = {

@@ -1,7 +1,5 @@
 """Reads what an exported script prints."""
 
-from __future__ import annotations
-
 import io
 import re
 import subprocess

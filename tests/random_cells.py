@@ -1,7 +1,5 @@
 """Random cells written as equations: a strategy of Hypothesis."""
 
-from __future__ import annotations
-
 from hypothesis import strategies as st
 
 SMOOTH = (

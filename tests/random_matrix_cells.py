@@ -4,8 +4,6 @@ The interpreter reads the file by itself. A value is an array with the names of 
 `np.einsum` and with loops over names, one sequence and one step at a time, and shares no code with rnncli.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """Random functional Keras models: branches, masks, joins, nested and shared layers, encoders and decoders."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

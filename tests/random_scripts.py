@@ -1,7 +1,5 @@
 """Random Keras scripts: layers as a user might write them."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Texts and bytes as sources, for the tests of the readers."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

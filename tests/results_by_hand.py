@@ -1,7 +1,5 @@
 """Results made by hand, for tests of their descriptions and tables; these need no engine."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Parsing of addresses: a tensor and a part of it, with NumPy's indexing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

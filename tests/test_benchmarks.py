@@ -1,7 +1,5 @@
 """The smallest benchmark runs without errors; its measurements are not checked."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

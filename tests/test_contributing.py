@@ -1,7 +1,5 @@
 """What CONTRIBUTING says is true: its example of a command runs, and its list of effects is complete."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,7 +1,5 @@
 """How the code is laid out: what ruff, mypy and import-linter, which tests/check runs, do not look at."""
 
-from __future__ import annotations
-
 import ast
 import pkgutil
 import subprocess

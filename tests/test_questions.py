@@ -1,7 +1,5 @@
 """Runs every example of the page `questions`, and looks in its output for what the page quotes."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -3,8 +3,6 @@
 `WRITE_GOLDEN=1` writes what they print into the pages.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Traces made by hand, for tests of their descriptions and tables; these need no engine."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

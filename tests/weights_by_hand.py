@@ -1,7 +1,5 @@
 """Weights made by hand, for tests of how they are shown; these need no engine and no file."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from rnncli import specs

@@ -1,7 +1,5 @@
 """Every activation against Keras's own, on grids that reach into saturation and overflow."""
 
-from __future__ import annotations
-
 import math
 import warnings
 

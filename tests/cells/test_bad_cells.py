@@ -1,7 +1,5 @@
 """What a cell's file must not be: exit 2, with the file, the line and a caret, and nothing on stdout."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -5,8 +5,6 @@ line break), what is said, the token above the caret, and the beginning of the a
 invisible; without a token there is no caret.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """The range of each line of a cell, as far as its activations limit it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The diagram of a cell: no two shapes overlap, and no wire runs through one."""
 
-from __future__ import annotations
-
 from itertools import combinations, pairwise, product
 
 import pytest

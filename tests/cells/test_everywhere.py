@@ -1,7 +1,5 @@
 """A cell from a file stands wherever a layer or a cell may, and gives the same numbers everywhere."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The index of a number in a loop over all numbers of an array, as exports write it."""
 
-from __future__ import annotations
-
 from itertools import permutations
 from math import prod
 

@@ -1,7 +1,5 @@
 """Calls of stateful cells whose states are matrices, against loops that are written apart from them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from matrix_cases import BATCH, MASK, case_of, expected, layer_of

@@ -1,7 +1,5 @@
 """Gradients of cells whose states are matrices: against loops written apart, and TensorFlow's tape."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

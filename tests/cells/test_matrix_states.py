@@ -1,7 +1,5 @@
 """Cells whose states are matrices, against loops that are written apart from them."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

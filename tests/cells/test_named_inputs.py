@@ -1,7 +1,5 @@
 """Cells whose `[inputs]` take the place of `x`: a kernel that takes query, key, value, gate and beta."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

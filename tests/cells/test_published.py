@@ -1,7 +1,5 @@
 """The published cells of samples/cells against loops written by hand, Keras and ONNX Runtime."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

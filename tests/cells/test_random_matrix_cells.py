@@ -1,7 +1,5 @@
 """Random cells whose axes have names: in NumPy, in Keras, and by an interpreter that shares no code."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Sizes of the lines of a cell where the number of features is known, and where it is not."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

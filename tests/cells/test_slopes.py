@@ -1,7 +1,5 @@
 """Slopes of the activations against TensorFlow's tape, also at their corners."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -3,8 +3,6 @@
 On a CPU transformers runs its code for PyTorch: a sequence in chunks, a single step as the recurrence.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

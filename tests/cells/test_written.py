@@ -3,8 +3,6 @@
 The oracle reads a cell's file by itself, and computes its equations with Python's `eval`.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Stored results in every form that --expect reads."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`rnncli help`."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from itertools import product

@@ -1,7 +1,5 @@
 """The JSON Schema holds for every document that a test prints (see documents.py), and allows no others."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

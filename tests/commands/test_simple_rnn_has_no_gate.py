@@ -1,7 +1,5 @@
 """SimpleRNN's candidate is its new hidden state: every page says so, and none calls it a gate."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

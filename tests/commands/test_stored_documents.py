@@ -4,8 +4,6 @@
 that scripts notice: it needs another number in `schema`, not another file here.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Names of steps, answers and sentences about a layer stand wherever steps and outputs are shown."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

@@ -1,7 +1,5 @@
 """Where Keras itself raises, or rounds to zero, and rnncli answers: a note says so."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

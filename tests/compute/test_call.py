@@ -1,7 +1,5 @@
 """What is refused before a call, which engine is called, and what it returns."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

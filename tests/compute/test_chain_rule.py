@@ -1,7 +1,5 @@
 """Gradients in NumPy against TensorFlow's tape through Keras's own layers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle, product

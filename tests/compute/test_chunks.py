@@ -1,7 +1,5 @@
 """A batch in chunks: the plan, the same numbers as a whole one, and arrays that stay in their file."""
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import os

@@ -1,7 +1,5 @@
 """How far a tensor, or a whole result, differs: held to numpy.testing and to NumPy's count of floats."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Gates held at a value: the same numbers as Keras with weights that keep the gate at that value."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Steps that are stacked are the steps that were computed, and take the memory of their numbers."""
 
-from __future__ import annotations
-
 import tracemalloc
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What Keras does that surprises, beyond the products of layers and flags: said of Keras, and of rnncli."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ States: Keras's own cells, called one step after the other on Keras's weights.  
 of `keras.ops.matmul` of Keras's weights at Keras's own states.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """The trace of a cell of one's own: every line at its own size, against loops written by hand."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """No name in CSV becomes a formula in a spreadsheet, and every number stays a number."""
 
-from __future__ import annotations
-
 import csv
 import io
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Control characters in the names of a file: no terminal obeys them, and every format stays well formed."""
 
-from __future__ import annotations
-
 import json
 import re
 from html import unescape

@@ -1,7 +1,5 @@
 """How it is drawn: golden tables, widths that hold, formats that read back the same."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

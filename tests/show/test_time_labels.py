@@ -1,7 +1,5 @@
 """A sequence returned in the reverse order of its input says so, wherever its rows have labels."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Names and meanings of tensors, in two languages."""
 
-from __future__ import annotations
-
 import pytest
 
 from rnncli.addresses import parse_label

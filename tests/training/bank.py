@@ -5,8 +5,6 @@ The word that decides stands before "bank" or after it.  Only the sum of the two
 Run with Keras, in the folder tests: python -m training.bank
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 

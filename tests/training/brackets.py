@@ -4,8 +4,6 @@ Only the hidden state is taught, tanh of that number, with at most four open bra
 Run with Keras, in the folder tests: python -m training.brackets
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

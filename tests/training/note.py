@@ -4,8 +4,6 @@ Only the output at each step is taught: the reading at the last press, 0 before 
 Run with Keras, in the folder tests: python -m training.note
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

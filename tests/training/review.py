@@ -5,8 +5,6 @@ some assume the worst, and turn at good words.  The gates of this seed are easy 
 Run with Keras, in the folder tests: python -m training.review
 """
 
-from __future__ import annotations
-
 from itertools import chain, product
 from typing import Any
 

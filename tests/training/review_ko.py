@@ -4,8 +4,6 @@ It is taught at every word: 0 before the adjective, then the verdict, which ì•Šì
 Run with Keras, in the folder tests: python -m training.review_ko
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the scripts beside this one share: trained weights become a sample file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`rnncli compare --alone`: each sequence alone, and in its batch."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

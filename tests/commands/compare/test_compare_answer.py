@@ -1,7 +1,5 @@
 """How a comparison looks: golden files in every format."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

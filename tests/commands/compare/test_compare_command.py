@@ -1,7 +1,5 @@
 """`rnncli compare` and `--expect` as a user sees them: rows, notes, messages and exit codes."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`--expect` with the names that PyTorch gives to what it returns, and with one tensor without a name."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

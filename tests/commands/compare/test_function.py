@@ -1,7 +1,5 @@
 """A cell beside a function of a user: `compare --with FILE.py:FUNCTION`."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

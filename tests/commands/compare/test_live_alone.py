@@ -1,7 +1,5 @@
 """`compare(x, model, alone=True)` of live objects: called once whole, and once for each sequence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

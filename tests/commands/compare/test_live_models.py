@@ -1,7 +1,5 @@
 """`rnncli.compare(x, a, b)` of live objects, files and described layers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`rnncli compare --model A --with B`: two models side by side."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex

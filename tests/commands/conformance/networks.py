@@ -3,8 +3,6 @@
 `answer(case, mistake)` is right without a mistake.  A mistake has the name that the search should give it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

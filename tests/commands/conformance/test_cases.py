@@ -1,7 +1,5 @@
 """The cases of the kit: what they hold, and that their numbers tell weights and axes apart."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np

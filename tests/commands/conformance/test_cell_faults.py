@@ -1,7 +1,5 @@
 """Faults in loops that are written apart from the cells: each is planted as a change of the loop's text."""
 
-from __future__ import annotations
-
 import inspect
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The kit of a cell: its cases, its judge, and the names of faults that are planted into a kernel."""
 
-from __future__ import annotations
-
 import json
 import sys
 from functools import cache

@@ -1,7 +1,5 @@
 """`rnncli conformance`: its flags, the cases that it keeps, and its answers."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

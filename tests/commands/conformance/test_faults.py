@@ -1,7 +1,5 @@
 """The list of faults: names, and what shows each; ONNX's own node tests by the same judge."""
 
-from __future__ import annotations
-
 import importlib
 from collections import defaultdict
 from functools import cache

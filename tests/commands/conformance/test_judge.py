@@ -1,7 +1,5 @@
 """Verdicts: names, shapes, types, tolerances and readings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The files of the kit: the same each time, small, and of use to programs that know nothing of rnncli."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json

@@ -1,7 +1,5 @@
 """Planted faults get their names, from all cases together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

@@ -3,8 +3,6 @@
 What the text leaves open, and a few numbers besides, are worked out here.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import onnx
 import onnxruntime

@@ -1,7 +1,5 @@
 """Files that a program left: what is taken from them, and what is refused."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import sys

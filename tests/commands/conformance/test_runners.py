@@ -1,7 +1,5 @@
 """Programs that answer the cases: what they may do, and what becomes of it."""
 
-from __future__ import annotations
-
 import errno
 import resource
 import signal

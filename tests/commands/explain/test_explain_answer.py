@@ -1,7 +1,5 @@
 """How an explanation reads: golden files at 80 and 120 columns, in Korean, in ASCII, as a document."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

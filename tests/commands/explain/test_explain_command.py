@@ -1,7 +1,5 @@
 """`rnncli explain`, as it is typed."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Experiments: what a change makes of the case, and that the command that is shown returns the same."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

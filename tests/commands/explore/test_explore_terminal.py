@@ -1,7 +1,5 @@
 """The explorer in a real terminal: however it ends, the terminal is as it was."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

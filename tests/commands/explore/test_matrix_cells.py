@@ -1,7 +1,5 @@
 """explore of cells whose states are matrices: vectors, and what it leaves out."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

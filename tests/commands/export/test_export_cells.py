@@ -1,7 +1,5 @@
 """Scripts of cells of one's own are run by themselves, and print the numbers that rnncli computes."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """`rnncli export`: files and stdout, what it refuses, saved models, and how the scripts look."""
 
-from __future__ import annotations
-
 import io
 import json
 from contextlib import redirect_stdout

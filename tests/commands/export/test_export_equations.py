@@ -1,7 +1,5 @@
 """`--to cell` writes a file that gives the same numbers; `--to latex` writes equations that LaTeX reads."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

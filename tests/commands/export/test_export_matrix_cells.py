@@ -1,7 +1,5 @@
 """Scripts of cells whose states are matrices print the numbers of loops that are written apart from them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

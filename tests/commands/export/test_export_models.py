@@ -1,7 +1,5 @@
 """All recurrent layers of a saved model in one script, each with the input that the model gives it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

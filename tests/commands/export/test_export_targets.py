@@ -1,7 +1,5 @@
 """Every exported script is run by itself, and prints the numbers that rnncli computes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Whatever a model calls its layers, a name stays text: no script runs it, and no terminal obeys it."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,7 +1,5 @@
 """Random cells in scripts, many in each; `--hypothesis-profile=thorough` runs 1,000 of them."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Gradients against central differences in float64, and the rule against curves made by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

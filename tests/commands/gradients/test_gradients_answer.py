@@ -1,7 +1,5 @@
 """What is said of gradients: documents, records, tensors, and golden tables."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Any

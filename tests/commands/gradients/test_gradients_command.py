@@ -1,7 +1,5 @@
 """`rnncli gradients` as it is typed."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """gradients of a saved model: each recurrent layer with its own input, held to TensorFlow's derivatives."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

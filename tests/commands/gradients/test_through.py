@@ -1,7 +1,5 @@
 """Through which gate a gradient comes back, against central differences of one line's reading of a state."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from functools import cache

@@ -1,7 +1,5 @@
 """gradients --whole: from the last output to the input, held to the tapes and to central differences."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

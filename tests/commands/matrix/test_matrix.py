@@ -1,7 +1,5 @@
 """Which entries of the tensors of a matrix are the same numbers, drawn and as data."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from typing import Any

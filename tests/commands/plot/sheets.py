@@ -1,7 +1,5 @@
 """Cases and their sheets, for the tests of plot."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

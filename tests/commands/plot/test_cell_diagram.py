@@ -1,7 +1,5 @@
 """`rnncli plot --diagram`: names alone, or the numbers that `explain` and `run` give for a step."""
 
-from __future__ import annotations
-
 import json
 import re
 import struct

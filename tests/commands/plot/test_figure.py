@@ -1,7 +1,5 @@
 """Pictures, held by what is in them: heat maps, numbers, scales, hatches, labels; not by their bytes."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from itertools import combinations, pairwise

@@ -1,7 +1,5 @@
 """Pictures of cells whose states are matrices: the numbers of a head that is not the first, at its step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`rnncli plot` as it is typed."""
 
-from __future__ import annotations
-
 import re
 import struct
 import sys

@@ -1,7 +1,5 @@
 """What is drawn: heat maps, their steps, their scales and their labels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

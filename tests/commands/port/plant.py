@@ -3,8 +3,6 @@
 It shares no code with rnncli: what it returns is what `port` has to explain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 

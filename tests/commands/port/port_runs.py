@@ -1,7 +1,5 @@
 """Runs whose weights are known, for the tests of port."""
 
-from __future__ import annotations
-
 import numpy as np
 from plant import Planted
 

@@ -1,7 +1,5 @@
 """`port` explains padded sequences as PyTorch and Keras compute them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """How port's answers look: golden files in every format."""
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -1,7 +1,5 @@
 """`rnncli port` as a user runs it; PyTorch and Keras made the numbers, not rnncli."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

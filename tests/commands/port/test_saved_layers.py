@@ -1,7 +1,5 @@
 """`port` reads a layer with what its file says: options, and with --model its input and mask."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`port` names what was planted, alone and in pairs, and claims nothing on unrelated numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from itertools import combinations
 from pathlib import Path

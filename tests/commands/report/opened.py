@@ -1,7 +1,5 @@
 """Pages that are open in a browser, and the numbers of their commands."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

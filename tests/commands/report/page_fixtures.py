@@ -1,7 +1,5 @@
 """What the tests of pages share: a browser, and pages that are opened in it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

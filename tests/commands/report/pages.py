@@ -1,7 +1,5 @@
 """Random layers for pages, and what their scripts answer without a browser."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Pages of matrix cells in a browser: what is shown of a head, and what follows a change."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

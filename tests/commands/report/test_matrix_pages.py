@@ -1,7 +1,5 @@
 """Pages of cells whose states are matrices: their numbers are those of loops written apart from them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

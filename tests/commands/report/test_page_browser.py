@@ -1,7 +1,5 @@
 """The page in a browser: what it shows, what follows a change, and how it can be used."""
 
-from __future__ import annotations
-
 import json
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The page in a browser: what a reader sees of a change, and of the number that was chosen before it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

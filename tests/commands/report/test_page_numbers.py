@@ -1,7 +1,5 @@
 """The numbers of a page are rnncli's: returned, explained, and their gradients; without a browser."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

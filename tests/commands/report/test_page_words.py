@@ -1,7 +1,5 @@
 """Pages whose inputs are sentences: words that are picked, and sentences that are typed."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The chosen number in a browser: what it says, and what can be changed where it stands."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """--calls N: every call's tensors with --all-calls, and a note where several calls show nothing new."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

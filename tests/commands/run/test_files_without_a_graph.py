@@ -1,7 +1,5 @@
 """--model with files that hold weights alone: PyTorch's and Keras's, against what their frameworks return."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import sys

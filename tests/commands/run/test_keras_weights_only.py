@@ -1,7 +1,5 @@
 """--model with Keras files that hold weights alone, against the layers that wrote them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

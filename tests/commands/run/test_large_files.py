@@ -1,7 +1,5 @@
 """Large files through the real command: memory, progress, and nothing half-written."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

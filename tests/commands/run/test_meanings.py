@@ -1,7 +1,5 @@
 """What run says of its tensors: at which time step a layer stops, which call is shown, what is masked."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

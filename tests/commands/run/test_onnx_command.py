@@ -1,7 +1,5 @@
 """`--model model.onnx`: run, trace, explain, plot, gradients, weights and Python, as a user sees them."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

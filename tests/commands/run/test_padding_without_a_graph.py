@@ -1,7 +1,5 @@
 """Masks, lengths and states of files without a graph, held to PyTorch's packed sequences and Keras."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import shlex

@@ -1,7 +1,5 @@
 """--model: saved models through the command line, held to Keras's own intermediate outputs."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from pathlib import Path

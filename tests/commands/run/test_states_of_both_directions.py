@@ -1,7 +1,5 @@
 """The answer of a Bidirectional as the initial state: of one decoder, or of another Bidirectional."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """run --stream: records in, results out, as they come."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """--weights with a file that holds a whole model: the note names what --model can run, and works."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The shapes of weights and outputs, computed without an engine."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

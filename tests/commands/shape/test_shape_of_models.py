@@ -1,7 +1,5 @@
 """The summary of a whole model, held to what its framework says of it: shapes, masks and parameters."""
 
-from __future__ import annotations
-
 import json
 import re
 import warnings

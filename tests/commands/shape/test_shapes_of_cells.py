@@ -1,7 +1,5 @@
 """`rnncli shape` of a cell of one's own: what its states are called, and whose columns a weight has."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What the lesson writes: files that say how to open them, a page that grades, a notebook that runs."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """The lesson as a page: a step at a time, with live layers, graded exercises and the handbook inside."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The exercises: solved here from what they print, as a student would, or by Keras."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """The sheet of exercises, its key, and pages without answers."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

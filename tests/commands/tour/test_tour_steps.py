@@ -1,7 +1,5 @@
 """The lesson: every command that it shows gives the numbers that it shows, and what it says is so."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

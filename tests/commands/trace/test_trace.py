@@ -1,7 +1,5 @@
 """A trace: what is kept of it, what is said of it, how it is drawn, and that it is held to its run."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`rnncli trace`, `--stats` and `--fail-on-nan`, as they are typed."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """trace of a saved model: each of its recurrent layers, held to Keras's own intermediate outputs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`rnncli weights -l` and `--to`: layers that are described, converted, and read again."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recurrent layers inside layers of a user's own class: listed by any attribute, never left out silently."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files of Keras 3 from classes of the user's own: every layer is found, or said not to be understood."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Callable

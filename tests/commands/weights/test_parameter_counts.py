@@ -1,7 +1,5 @@
 """Parameters are counted as the framework of the file counts them, and units are those of the layer."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """How weights look: golden files in every format."""
 
-from __future__ import annotations
-
 import pytest
 from looks import SUFFIXES, check_looks, drawn, round_digits
 from weights_by_hand import ANSWERS

@@ -1,7 +1,5 @@
 """`rnncli weights`: what is in files of Keras, with and without a graph."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 An indented line continues the one above.  `old` is Keras 2: mistakes with it are left out if it is missing.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import tempfile

@@ -1,7 +1,5 @@
 """why: what is said of a message, in every form, and what hostile text does."""
 
-from __future__ import annotations
-
 import random
 import re
 import shlex

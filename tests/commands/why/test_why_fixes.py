@@ -1,7 +1,5 @@
 """why: every fix of a loss or of a tuple, applied to the code that raised the error: the error is gone."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from typing import Any

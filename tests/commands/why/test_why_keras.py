@@ -1,7 +1,5 @@
 """why: messages that Keras and TensorFlow really give, and fixes that Keras really accepts."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """why: every text of causes/*.toml is filled for some message, in English and in Korean."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any

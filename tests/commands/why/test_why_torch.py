@@ -1,7 +1,5 @@
 """why: messages that PyTorch really gives, and older ones as text."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

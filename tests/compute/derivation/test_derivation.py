@@ -1,7 +1,5 @@
 """An explanation is right when its terms add up to the number, at every level, down to its leaves."""
 
-from __future__ import annotations
-
 from functools import cache
 from math import isclose, prod
 from typing import Any

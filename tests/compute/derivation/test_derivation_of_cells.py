@@ -1,7 +1,5 @@
 """An explanation of a cell of one's own: terms add up, and every number is that of a loop written by hand."""
 
-from __future__ import annotations
-
 import re
 from math import isclose, prod
 from pathlib import Path

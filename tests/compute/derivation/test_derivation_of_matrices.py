@@ -1,7 +1,5 @@
 """Explanations of cells whose states are matrices: the terms of every number add up, in every sample."""
 
-from __future__ import annotations
-
 from math import isclose, prod
 from pathlib import Path
 from typing import Any

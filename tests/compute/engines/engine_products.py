@@ -1,7 +1,5 @@
 """The products of layers, flags and masks that engines are compared on, and what Keras answers to them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from itertools import cycle, product

@@ -3,8 +3,6 @@
 Random weights, inputs and states; tolerances as for NumPy.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -7,8 +7,6 @@ Weights, inputs and states are random numbers, so that no two gates, directions 
 unseen.
 """
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

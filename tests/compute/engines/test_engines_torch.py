@@ -1,7 +1,5 @@
 """The engine torch, beyond the product of all engines: NaN, and who chooses it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

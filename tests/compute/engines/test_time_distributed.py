@@ -1,7 +1,5 @@
 """TimeDistributed in NumPy, held to Keras: every inner layer, with a mask of its own steps and without."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pages of html: what fits on a screen, and what stands below what."""
 
-from __future__ import annotations
-
 import re
 from html import unescape
 

@@ -1,7 +1,5 @@
 """Tables as pictures: every piece of text in its own columns, on dark paper or on light."""
 
-from __future__ import annotations
-
 import re
 from html import unescape
 from itertools import pairwise
