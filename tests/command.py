@@ -78,16 +78,26 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | added | dict(extra or {})
 
 
-def run_process(*args: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
-    """Run `rnncli ARGS` in its own process; stdin is the null device unless `input` or `stdin` is given."""
+def run_words(*words: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
+    """Run a command in its own process; stdin is the null device unless `input` or `stdin` is given."""
     if "input" not in more:
         more.setdefault("stdin", subprocess.DEVNULL)
     more.setdefault("stdout", subprocess.PIPE)
     done = subprocess.run(
-        [sys.executable, "-m", "rnncli", *args],
-        env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=PATIENCE, **more,
+        words, env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=PATIENCE,
+        check=False, **more,
     )  # fmt: skip
-    return Completed(done.args, done.returncode, done.stdout, done.stderr)
+    return Completed(words, done.returncode, done.stdout, done.stderr)
+
+
+def run_process(*args: str, **more: Any) -> Completed:
+    """Run `rnncli ARGS` in its own process."""
+    return run_words(sys.executable, "-m", "rnncli", *args, **more)
+
+
+def run_program(program: str, *args: str, **more: Any) -> Completed:
+    """Run a program of Python with these arguments in its own process."""
+    return run_words(sys.executable, "-c", program, *args, **more)
 
 
 def run_here(
@@ -161,11 +171,8 @@ def redirected(descriptor: int, file: IO[bytes]) -> Iterator[None]:
 def loaded_by(*args: str, each: Iterable[Iterable[str]] = ((),)) -> set[str]:
     """Return the modules that a process loads for a command, with each of these endings in turn."""
     commands = [[*args, *ending] for ending in each]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(commands)], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=PATIENCE, check=True,
-    )  # fmt: skip
-    found = json.loads(done.stdout)
+    done = run_program(PROGRAM, json.dumps(commands))
+    found = done.answer()
     for command, (code, _) in zip(commands, found, strict=True):
         assert code == 0, (command, done.stderr)
     return set(found[-1][1])

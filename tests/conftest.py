@@ -8,16 +8,15 @@ from __future__ import annotations
 import gc
 import io
 import signal
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, BinaryIO
 
 import pytest
-from command import Completed, Run, environment, run_here, run_process
+from command import Completed, Run, run_here, run_process, run_words
 from documents import hold_documents
 from hypothesis import HealthCheck, settings
 from limits import PATIENCE
@@ -138,13 +137,8 @@ def rnncli_process() -> Run:
 def shell() -> Run:
     """Run a line of bash in which `rnncli` is the command under test."""
 
-    def run(line: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
+    def run(line: str, **more: Any) -> Completed:
         define = f'rnncli() {{ "{sys.executable}" -m rnncli "$@"; }}\n'
-        more.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run(
-            ["bash", "-c", define + line], env=environment(env), capture_output=True, text=True,
-            encoding="utf-8", timeout=PATIENCE, **more,
-        )  # fmt: skip
-        return Completed(done.args, done.returncode, done.stdout, done.stderr)
+        return run_words("bash", "-c", define + line, **more)
 
     return run

@@ -52,11 +52,11 @@ def run(command: str, folder: Path) -> str:
         done = run_here(*words[1:], cwd=folder, env=VIEW)
         return (done.stderr + done.stdout).strip()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
+    piped = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment(VIEW | {"PATH": path}),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    return done.stdout.strip()
+    return piped.stdout.strip()
 
 
 def fill(page: Path, folder: Path) -> None:

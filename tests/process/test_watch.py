@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx_graphs
 import pytest
-from command import Completed, Run, environment
+from command import Completed, Run, environment, run_program
 from limits import PATIENCE
 from onnx import helper
 
@@ -51,10 +51,7 @@ except KeyboardInterrupt:
 
 
 def run_broken(name: str, *args: str) -> Completed:
-    return subprocess.run(
-        [sys.executable, "-c", BROKEN.format(name=name), *args], env=environment(), capture_output=True,
-        stdin=subprocess.DEVNULL, text=True, timeout=PATIENCE,
-    )  # fmt: skip
+    return run_program(BROKEN.format(name=name), *args)
 
 
 @pytest.mark.parametrize("name", CRASHES)
@@ -109,8 +106,7 @@ try:
 except watch.EngineCrash as crash:
     print(crash.error)
 """
-    words = [sys.executable, "-c", program, str(tmp_path / "answer.json")]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    done = run_program(program, str(tmp_path / "answer.json"))
     assert done.stdout == "second crashed (SIGABRT).\nTry again.\n"
     assert not list(tmp_path.iterdir())
 
@@ -196,9 +192,7 @@ threading.Thread(target=time.sleep, args=(0.05,)).start()
 watch.watch("engine", Message(""))
 print(os.getppid() == before)
 """
-    words = [sys.executable, "-c", program]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
-    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert run_program(program).success().stdout == "True\n"
 
 
 def test_a_long_stream_does_not_wait_for_the_process_that_waits() -> None:
@@ -210,8 +204,7 @@ watch.enable()
 for number in range(20_000):
     watch.watch(f"engine {number % 2}", Message("Try again."))
 """
-    words = [sys.executable, "-c", program]
-    assert subprocess.run(words, env=environment(), capture_output=True, timeout=PATIENCE).returncode == 0
+    run_program(program).success()
 
 
 @pytest.mark.slow
@@ -271,6 +264,5 @@ def test_an_empty_batch_is_an_answer(tmp_path: Path, rnncli_process: Run, operat
 def test_no_steps_are_refused_before_onnx_runtime_gets_them(
     tmp_path: Path, rnncli_process: Run, operator: str
 ) -> None:
-    done = run_with_shape(tmp_path, rnncli_process, operator, (0, 2, 3))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "rnn gets an empty input.\nGive at least one sequence of one step." in done.stderr
+    said = run_with_shape(tmp_path, rnncli_process, operator, (0, 2, 3)).refusal()
+    assert "rnn gets an empty input.\nGive at least one sequence of one step." in said
