@@ -36,9 +36,9 @@ def examples(text: str) -> list[tuple[str, str]]:
 def save_files(text: str, folder: Path) -> None:
     """Save the files that a reader is told to save.
 
-    The name of a TOML file is the first line of its block; that of a JSON file stands in the line before it.
+    The name of a TOML or Python file is the first line of its block; that of a JSON file stands before it.
     """
-    for content, name in re.findall(r"```toml\n(# (\w+\.toml)\n.*?)```", text, re.DOTALL):
+    for content, name in re.findall(r"```(?:toml|python)\n(# (\w+\.(?:toml|py))\n.*?)```", text, re.DOTALL):
         (folder / name).write_text(content)
     for before, content in re.findall(r"([^\n]+)\n\n```json\n(.*?)```", text, re.DOTALL):
         for name in re.findall(r"`(\w+\.json)`", before):
@@ -48,12 +48,12 @@ def save_files(text: str, folder: Path) -> None:
 def run(command: str, folder: Path) -> str:
     """Return what the command prints in a terminal of 80 columns; standard error comes first."""
     words = shlex.split(command)
+    view = VIEW | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if re.search(r"[|<>]", re.sub(r"'[^']*'", "", command)) is None and words[0] == "rnncli":
-        done = run_here(*words[1:], cwd=folder, env=VIEW)
+        done = run_here(*words[1:], cwd=folder, env=view)
         return (done.stderr + done.stdout).strip()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     piped = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment(VIEW | {"PATH": path}),
+        ["bash", "-c", command], cwd=folder, env=environment(view),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     return piped.stdout.strip()
@@ -150,6 +150,7 @@ def test_every_page_is_listed_and_has_a_title() -> None:
         "states",
         "inside",
         "gradients",
+        "conformance",
         "teaching",
     )
     assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | {f"{topic}.ko.md" for topic in topics}

@@ -58,7 +58,7 @@ def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
         assert "\x1b" not in text
         assert "```" not in text
         assert "| ---" not in text
-        powers = re.sub(r"\*\*(kwargs|weights|states)", "", text)
+        powers = re.sub(r"\*\*(kwargs|weights|states|compute)", "", text)
         assert re.search(r"\*\*\S|\S\*\*", powers) is None  # ** alone is a power
 
 

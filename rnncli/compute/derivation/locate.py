@@ -225,9 +225,9 @@ class CaseTrace:
 
         if function in FUNCTIONS:
             return np.asarray(activations.array_functions(np)[function](*given))
-        row = np.atleast_1d(np.asarray(given[0], np.float64))
-        numbers: Array = activations.get(self.function(node, function))(row[None])[0]
-        return numbers
+        row = np.asarray(given[0], np.float64)
+        numbers: Array = activations.get(self.function(node, function))(np.atleast_1d(row)[None])[0]
+        return numbers.reshape(row.shape)
 
     def function(self, node: TraceNode, name: str) -> str:
         """Return the function for a name in the node's equation; an option's name means its activation."""

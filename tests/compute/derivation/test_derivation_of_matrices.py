@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matrix_cases import FEATURES, MASK, TIMESTEPS, layer_of
 from matrix_loops import SMALL, UNITS
+from random_matrix_cells import UNITS as RANDOM_UNITS
+from random_matrix_cells import some_matrix_cells
 
 import rnncli
 
@@ -182,3 +186,21 @@ def test_reductions_shifts_indices_and_axes_in_another_order(tmp_path: Path) -> 
             found: Any = rnncli.explain(address, INPUTS, layer, terms=None, depth=2, **told).found  # type: ignore[arg-type]
             assert found.value == values[index]
             check(found, parts)
+
+
+@settings(max_examples=200 if settings().max_examples > 100 else 5, deadline=None)
+@given(some_matrix_cells(), st.booleans(), st.integers(0, 3), st.randoms(use_true_random=False))
+@pytest.mark.slow
+def test_random_cells(text: str, backwards: bool, step: int, random: Any) -> None:
+    """A number of each line and state at one step; lines without axes among them."""
+    layer = {"class_name": "RNN", "config": {"cell": {"class_name": "Random", "config": {
+        "equations": text, "units": RANDOM_UNITS}}, "go_backwards": backwards}}  # fmt: skip
+    told: Any = {"seed": 3, "dtype": "float64"}
+    inputs = np.random.default_rng(5).normal(size=(2, 4, 3))
+    parts = parts_of(rnncli.trace(inputs, layer, **told))
+    for line, values in parts.items():
+        index = [random.randrange(size) for size in values.shape[2:]]
+        address = f"{line}[{','.join(map(str, (1, step, *index)))}]"
+        found: Any = rnncli.explain(address, inputs, layer, terms=None, **told).found
+        assert found.value == values[(1, 3 - step if backwards else step, *index)]
+        check(found, {} if backwards else parts, 1e-10)
