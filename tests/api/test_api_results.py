@@ -8,14 +8,12 @@ import inspect
 import json
 import pickle
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from limits import PATIENCE
+from command import run_program
 from rich.console import Console
 
 import rnncli
@@ -314,19 +312,7 @@ NOT_IN_PYTHON = ("input", "stream", "keep_going", "output", "terminal", "quiet")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "run",
-        "trace",
-        "explain",
-        "gradients",
-        "compare",
-        "matrix",
-        "shape",
-        "plot",
-        "export",
-        "port",
-    ],
+    "name", ["run", "trace", "explain", "gradients", "compare", "matrix", "shape", "plot", "export", "port"]
 )
 def test_a_function_has_the_options_of_its_command(name: str) -> None:
     parameters = inspect.signature(getattr(rnncli, name)).parameters
@@ -414,8 +400,7 @@ def test_the_repr_is_one_short_line() -> None:
 
 @pytest.mark.slow
 def test_check_fills_the_differences_and_raises_where_they_are_too_large() -> None:
-    result = rnncli.run(seed=1, check=True)
-    assert set(result.differences) == {"hidden_state"}
+    assert set(rnncli.run(seed=1, check=True).differences) == {"hidden_state"}
     with pytest.raises(DisagreementError, match="hidden_state"):
         rnncli.run(seed=1, units=64, input_shape=(2, 50, 8), check=True, atol=0.0, rtol=0.0)
 
@@ -464,8 +449,7 @@ class TestTheOthers:
         assert rnncli.shape(input_shape="4,5").found.input_shape == (1, 4, 5)
 
     def test_matrix_has_the_four_results(self) -> None:
-        report = rnncli.matrix(seed=1)
-        assert len(report.found.results[True, True].outputs) == 3
+        assert len(rnncli.matrix(seed=1).found.results[True, True].outputs) == 3
         with pytest.raises(UsageError, match="return_state"):
             rnncli.matrix(return_state=True)
 
@@ -570,5 +554,4 @@ result = rnncli.run(seed=1)
 assert not {"rich", "tensorflow", "rnncli.show.formats.html"} & set(sys.modules)
 assert isinstance(result, rnncli.Result)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
+    run_program(program).success()

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from command import run_program
 from limits import PATIENCE
 
 import rnncli
@@ -139,9 +140,7 @@ def test_the_first_answer_that_is_printed_draws_no_random_number(call: str) -> N
         "before = random.getstate(), 'rich.style' in sys.modules\nstr(answer)\n"
         "assert before == (random.getstate(), False)"
     )
-    words = [sys.executable, "-c", script]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    assert run_program(script).success().stdout == ""
 
 
 def test_the_callers_options_of_keras_change_no_number() -> None:

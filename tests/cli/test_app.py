@@ -112,9 +112,8 @@ def test_version_as_json_says_what_computes(rnncli: Run) -> None:
 
 
 def test_a_format_before_a_command_is_of_the_version(rnncli: Run) -> None:
-    done = rnncli("-f", "json", "run")
-    assert done.returncode == 2
-    assert "A command's flags come after its name: rnncli run -f json." in done.stderr
+    said = rnncli("-f", "json", "run").refusal()
+    assert "A command's flags come after its name: rnncli run -f json." in said
 
 
 def test_a_negative_number_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:

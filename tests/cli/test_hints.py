@@ -101,12 +101,7 @@ def test_the_first_hint_that_fits_is_shown_with_its_lead_in(width: int, lang: st
 
 
 @pytest.mark.parametrize(
-    ("args", "extra"),
-    [
-        (["--quiet"], {}),
-        ([], {"RNNCLI_HINTS": "0"}),
-        (["-f", "json"], {}),
-    ],
+    ("args", "extra"), [(["--quiet"], {}), ([], {"RNNCLI_HINTS": "0"}), (["-f", "json"], {})]
 )
 @pytest.mark.slow
 def test_a_terminal_can_do_without(args: list[str], extra: dict[str, str]) -> None:

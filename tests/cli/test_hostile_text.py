@@ -1,15 +1,24 @@
-"""Text that nobody means: too deep, too long, or half a number."""
+"""Text that nobody means: any words, names that are not text, too deep, too long, or half a number."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import shutil
 import zipfile
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from command import Completed, Run
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rnncli.cli import app
+from rnncli.cli.flags import load
 
 INPUT = "[[[0.5, -1.0], [2.0, 0.25]]]"
 
@@ -149,3 +158,158 @@ class TestMadeShapes:
         said = rnncli("run", "--input-shape", "1,60").stderr
         assert "(1, 60) -> (1, 1, 60); for one feature in (1, 60, 1), write --input-shape 1,60,1" in said
         assert "note" not in rnncli("run", "--input-shape", "1,60,1").stderr
+
+
+INLINE = "[[[1.0, 2.0]]]"
+LONE = "a\ud800"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PyTorch file with such a layer, and an ONNX file with such a name."""
+    import onnx_graphs
+
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("names")
+    tensors = {"weight_ih_l0": torch.ones(12, 2), "weight_hh_l0": torch.ones(12, 3)}
+    tensors |= {name: torch.ones(12) for name in ("bias_ih_l0", "bias_hh_l0")}
+    torch.save({f"{LONE}.{name}": tensor for name, tensor in tensors.items()}, folder / "lone.pt")
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 2, 3)
+    made, _ = onnx_graphs.single("LSTM", arrays | {"X": np.ones((1, 1, 2), np.float32)}, name="lstm")
+    Path(os.fsdecode(os.fsencode(folder) + b"/model\xff.onnx")).write_bytes(made.SerializeToString())
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["lone.pt", "model\udcff.onnx"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"run {INLINE} --model FILE -f {name}" for name in ("table", "json", "csv", "svg")),
+        *(f"run {INLINE} --model FILE -o out.{name}" for name in ("npz", "safetensors")),
+        *(f"weights FILE --to keras -o out.{name}" for name in ("h5", "npz", "json")),
+        "weights FILE --to torch -o out.pt",
+        f"trace {INLINE} --model FILE -f json",
+        f"export {INLINE} --model FILE --to c",
+    ],
+)
+def test_a_name_is_escaped_or_refused(
+    rnncli: Run, folder: Path, tmp_path: Path, words: str, file: str
+) -> None:
+    shutil.copy(folder / file, tmp_path / file)
+    given = [file if word == "FILE" else word for word in words.replace(", ", ",").split()]
+    done = rnncli(*given, cwd=tmp_path)
+    assert done.returncode in (0, 2), done.stderr
+    if done.returncode:
+        assert done.stdout == ""
+        assert len(list(tmp_path.iterdir())) == 1
+        assert "cannot hold" in done.stderr or "cannot be" in done.stderr
+    if given[-1] == "json" and given[0] != "trace":  # which names no file
+        assert "\\ud" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "x\udcff.json"),
+        ("run", "-l", "LSTM\udcff"),
+        ("run", "--select", "\udcff"),
+        ("explain", "\udcff[0]"),
+        ("run", INLINE, "--weights", "\udcff.npz#\udcfe"),
+        ("\udcff",),
+        *(
+            ("run", text)
+            for text in (
+                '{"inputs": [[[1, 2]]], "\\ud800": 3}',
+                '{"inputs": [[[1, 2]]], "layer": "LSTM(3, name=\'\\ud800\')"}',
+                '{"inputs": [[[1, 2]]], "weights": {"\\ud800": [[1]]}}',
+                '{"inputs": [[[1, 2]]], "\udcff": 3}',
+            )
+        ),
+    ],
+)
+def test_words_that_are_not_text_are_bad_input(rnncli: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert "internal error" not in rnncli(*words, cwd=tmp_path).refusal()
+
+
+@pytest.mark.parametrize("name", ["out\udcff.json", "out\udcff.npz"])
+def test_an_output_of_such_a_name_is_written(rnncli: Run, tmp_path: Path, name: str) -> None:
+    rnncli("run", INLINE, "--seed", "1", "-o", name, cwd=tmp_path).success()
+    assert [place.name for place in tmp_path.iterdir()] == [name]
+
+
+FITTING = {
+    "--layer": ["lstm", "gru", "bilstm", "LSTM(2)", "Dense(2)", "Bidirectional(GRU(2))", "simple_rnn"],
+    "--units": ["1", "2"],
+    "--activation": ["relu", "linear", "softmax"],
+    "--recurrent-activation": ["hard_sigmoid", "tanh"],
+    "--kernel-initializer": ["zeros", "probe", "constant:0.1", "Identity()", "lecun_normal"],
+    "--recurrent-initializer": ["orthogonal", "zeros", "RandomNormal(seed=3)"],
+    "--bias-initializer": ["ones", "uniform:-1:1"],
+    "--merge-mode": ["concat", "sum", "none"],
+    "--dropout": ["0", "0.5"],
+    "--recurrent-dropout": ["0.5"],
+    "--dtype": ["float32", "float64", "float16"],
+    "--seed": ["0", "7"],
+    "--calls": ["1", "3"],
+    "--weights": ['{"kernel": [[1]]}'],
+    "--initial-state": ["[[[0, 0, 0]], [[1, 1, 1]]]", "[[[0, 1, 0]]]", '{"last_hidden_state": [[1, 2, 3]]}'],
+    "--mask": ["[[true, false]]", "[1, 1, 0, 1]"],
+    "--mask-value": ["0", "2", "nan", "-inf"],
+    "--pad": ["post", "pre"],
+    "--pad-value": ["-1", "nan"],
+    "--input-shape": ["2,3,4", "1,2", "batch,None,3", "1,2,3,4"],
+    "--fill": ["zeros", "normal", "arange"],
+    "--input-axes": ["time,batch,features", "time,features", "time"],
+    "--format": ["json", "ndjson", "csv", "table", "markdown", "html", "svg", "npy", "npz", "safetensors"],
+    "--precision": ["0", "3", "17", "30"],
+    "--width": ["1", "20", "200"],
+    "--lang": ["ko", "en"],
+    "--select": ["hidden_state", "last_hidden_state"],
+}
+ANY = ["", "-", "0", "-1", "1.5", "nan", "1e999", "LSTM(", "[]", "{}", "[[", "null", "nothing.json",
+       "@nothing.json"]  # fmt: skip
+ODD = ["é한", "\udce9", "\0", "a" * 300, "9" * 400, "[" * 5000, "(" * 5000]
+INPUTS = ["[[[1,2],[3,4]]]", "[[1,2],[3,4]]", "[1]", "sentence", "ragged", "sensors", "series", "case",
+          '{"inputs": [[[1, 2]]], "layer": "GRU(2)"}', '[[["NaN", "Infinity"]]]', "[[[1e300]]]"]  # fmt: skip
+
+ALONE = sorted(
+    {
+        name
+        for param in load("shape").params + load("run").params
+        if getattr(param, "is_flag", False)
+        for name in (*param.opts, *param.secondary_opts)
+    }
+    - {"--check", "--help"}
+)
+UNFITTING = st.sampled_from([*ANY, *ODD])
+PAIRS = st.sampled_from(sorted(FITTING)).flatmap(
+    lambda name: st.tuples(st.just(name), st.sampled_from(FITTING[name]) | UNFITTING)
+)
+PIECES = PAIRS | PAIRS | PAIRS | st.tuples(st.sampled_from(ALONE)) | st.tuples(UNFITTING)
+
+
+@given(
+    st.sampled_from(["run", "shape", "matrix"]),
+    st.lists(st.sampled_from(INPUTS), max_size=1),
+    st.lists(PIECES, max_size=4),
+)
+@example("run", ["[" * 100_000], [])
+@example("run", ['{"inputs":' * 1000], [])
+@example("run", [], [("--layer", "Bidirectional(" * 1000)])
+@example("run", [], [("--units", "9" * 400)])
+@example("run", [], [("--input-shape", "9" * 400)])
+@example("run", [], [("--layer", "\udce9")])
+@example("run", ["\0"], [])
+@pytest.mark.slow
+def test_any_words_end_well(command: str, inputs: list[str], pieces: list[tuple[str, ...]]) -> None:
+    engine = [] if command == "shape" else ["--engine", "numpy"]
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = app.main([command, *engine, *inputs, *(word for piece in pieces for word in piece)])
+    said = err.buffer.getvalue().decode()
+    shown = out.buffer.getvalue()
+    assert code in (0, 2), said
+    assert "internal error" not in said
+    assert "Traceback" not in said
+    assert bool(shown) == (code == 0), said

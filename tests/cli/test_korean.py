@@ -221,9 +221,8 @@ def test_the_language_of_a_command_line(args: str, locale: str, language: str) -
 
 
 def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
-    wrong = rnncli("run", "--lang", "ko", "--units", "three")
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("rnncli: --units: 'three': 정수가 아닙니다.\n")
+    wrong = rnncli("run", "--lang", "ko", "--units", "three").refusal()
+    assert wrong.startswith("rnncli: --units: 'three': 정수가 아닙니다.\n")
     noted = rnncli("run", env={"LANG": "ko_KR.UTF-8"})
     assert noted.stderr.startswith("rnncli: 참고: 입력이 없어 내장 예제 'sentence' (1, 4, 5)를 씁니다")
     assert rnncli("run", "--lang", "en", env={"LANG": "ko_KR.UTF-8"}).stderr.startswith(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -45,17 +46,13 @@ def test_an_error_that_nobody_reads_keeps_its_code() -> None:
 
 @pytest.mark.parametrize("words", ["--select foo", "--units 1000000000", "--initial-state [[[0]]]"])
 def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
-    done = rnncli("run", *words.split())
-    assert done.returncode == 2
-    assert NOTE not in done.stderr
+    assert NOTE not in rnncli("run", *words.split()).refusal()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("args", ["--help", "--version", "run --help", "run --quiet", "samples"])
 def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> None:
-    done = shell(f"rnncli {args} >&-")
-    assert done.returncode == 2
-    assert done.stderr.startswith("rnncli: standard output is closed.\n")
+    assert shell(f"rnncli {args} >&-").refusal().startswith("rnncli: standard output is closed.\n")
 
 
 @pytest.mark.slow
@@ -66,8 +63,7 @@ def test_a_file_needs_no_standard_output(shell: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_lines_break_between_words() -> None:
-    shown = in_a_terminal(40, "run", "-l", "Dense(3)", "--return-sequences", NO_COLOR="1")
-    lines = shown.splitlines()
+    lines = in_a_terminal(40, "run", "-l", "Dense(3)", "--return-sequences", NO_COLOR="1").splitlines()
     assert len(lines) > 3
     assert max(map(len, lines)) <= 40
     words = " ".join(lines).split()
@@ -111,8 +107,7 @@ def test_check_is_seen_in_every_format(
 
 def test_every_sign_of_a_table_is_asked_for(rnncli: Run) -> None:
     args = ("-l", "lstm", "-l", "gru", "--units", "50", "--return-sequences", "--stats", "--width", "60")
-    shown = rnncli("run", "--input-shape", "9,9,9", *args).stdout
-    signs = {char for char in shown if not char.isascii()}
+    signs = {char for char in rnncli("run", "--input-shape", "9,9,9", *args).stdout if not char.isascii()}
     assert "→" in signs
     assert "█" in signs
     assert signs <= set(output.BEYOND_ASCII)
@@ -122,3 +117,53 @@ def test_every_sign_of_a_table_is_asked_for(rnncli: Run) -> None:
 def test_an_encoding_without_one_of_the_signs_gets_ascii(rnncli: Run) -> None:
     done = rnncli("run", "-l", "lstm", "-l", "gru", "--quiet", env={"PYTHONIOENCODING": "latin-1"})
     assert " -> " in done.stdout
+
+
+class Stream(io.TextIOWrapper):
+    def __init__(self, encoding: str = "utf-8", tty: bool = False) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding)
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+@pytest.mark.parametrize(
+    ("tty", "environment", "color"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": ""}, False),
+        (False, {"FORCE_COLOR": "0"}, False),
+        (True, {"FORCE_COLOR": "0"}, False),
+        (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_color(tty: bool, environment: dict[str, str], color: bool) -> None:
+    assert terminal.has_color(Stream(tty=tty), environment) is color
+
+
+@pytest.mark.parametrize(
+    ("environment", "width"),
+    [({}, None), ({"COLUMNS": "0"}, None), ({"COLUMNS": "-3"}, None), ({"COLUMNS": "40"}, 40)],
+)  # fmt: skip
+def test_a_pipe_is_as_wide_as_columns_says(environment: dict[str, str], width: int | None) -> None:
+    assert terminal.columns(Stream(), environment) == width
+
+
+@pytest.mark.parametrize(
+    ("environment", "lang"),
+    [
+        ({}, "en"),
+        ({"LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "ko_KR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LC_MESSAGES": "ko_KR.UTF-8", "LANG": "de_DE.UTF-8"}, "ko"),
+        ({"LC_ALL": "", "LANG": "ko_KR"}, "ko"),
+    ],
+)
+def test_language(environment: dict[str, str], lang: str) -> None:
+    assert terminal.language(environment) == lang

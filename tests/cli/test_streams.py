@@ -38,33 +38,28 @@ def test_a_reader_that_goes_away_ends_it_quietly(shell: Run) -> None:
 
 @pytest.mark.slow
 def test_a_reader_that_never_came(shell: Run) -> None:
-    done = shell("(sleep 0.5; rnncli run --seed 1 --quiet; echo $? >&2) | true")
-    assert done.stderr == "0\n"
+    assert shell("(sleep 0.5; rnncli run --seed 1 --quiet; echo $? >&2) | true").stderr == "0\n"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("args", ["run --seed 1 --quiet", "--help", "--version", "samples sentence"])
 def test_a_full_disk_is_an_error(shell: Run, args: str) -> None:
-    done = shell(f"rnncli {args} > /dev/full")
-    assert done.returncode == 2
-    assert done.stderr.startswith("rnncli: standard output: No space left on device.\n")
-    assert done.stderr.count("\n") == 2
+    said = shell(f"rnncli {args} > /dev/full").refusal()
+    assert said.startswith("rnncli: standard output: No space left on device.\n")
+    assert said.count("\n") == 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_device_is_written_to_and_not_replaced(rnncli: Run) -> None:
-    done = rnncli("run", "--seed", "1", "--quiet", "-f", "json", "-o", "/dev/full")
-    assert done.returncode == 2
-    assert "/dev/full: cannot be written: No space left on device." in done.stderr
+    said = rnncli("run", "--seed", "1", "--quiet", "-f", "json", "-o", "/dev/full").refusal()
+    assert "/dev/full: cannot be written: No space left on device." in said
     assert not Path("/dev/full").is_file()
 
 
 @pytest.mark.slow
 def test_a_closed_standard_error_changes_nothing(shell: Run) -> None:
-    done = shell("rnncli run --seed 1 -f json 2>&-")
-    assert done.returncode == 0
-    json.loads(done.stdout)
+    shell("rnncli run --seed 1 -f json 2>&-").answer()
 
 
 @pytest.mark.slow
@@ -107,8 +102,7 @@ def test_columns_and_width_say_how_wide(rnncli: Run) -> None:
         (("--width", "60"), {}),
         (("--width", "60"), {"COLUMNS": "200"}),
     ):
-        done = rnncli(*WIDE, "--seed", "1", *more, env=env)
-        assert max(map(len, done.stdout.splitlines())) <= 60
+        assert max(map(len, rnncli(*WIDE, "--seed", "1", *more, env=env).stdout.splitlines())) <= 60
 
 
 @pytest.mark.parametrize("command", [["run", "--seed", "1"], ["matrix", "--seed", "1"]])
@@ -116,8 +110,7 @@ def test_columns_and_width_say_how_wide(rnncli: Run) -> None:
 @pytest.mark.slow
 def test_a_narrow_encoding_gets_plain_characters(rnncli: Run, command: list[str], lang: str) -> None:
     env = {"PYTHONIOENCODING": "ascii", "LANG": f"{lang}_KR.UTF-8"}
-    done = rnncli(*command, "--quiet", env=env)
-    assert done.returncode == 0, done.stderr
+    done = rnncli(*command, "--quiet", env=env).success()
     assert done.stdout.isascii()
     assert "\\u" not in done.stdout
 
@@ -148,10 +141,10 @@ def _umask() -> int:
 def test_the_input_is_not_written_over(rnncli: Run, tmp_path: Path, command: str) -> None:
     (tmp_path / "in.json").write_text(INLINE)
     (tmp_path / "link.json").symlink_to("in.json")
-    done = rnncli(*command.split(), "in.json", "-o", "link.json", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(
-        "rnncli: link.json: it is an input of this command and would be overwritten.\n"
+    assert (
+        rnncli(*command.split(), "in.json", "-o", "link.json", cwd=tmp_path)
+        .refusal()
+        .startswith("rnncli: link.json: it is an input of this command and would be overwritten.\n")
     )
     assert (tmp_path / "in.json").read_text() == INLINE
 
@@ -164,9 +157,8 @@ def test_no_file_that_an_option_reads_is_written_over(rnncli: Run, tmp_path: Pat
     file = {"custom_objects": "file.py", "layer": "file.json"}.get(name, "file.npz")
     (tmp_path / file).write_text("[]")
     command, word = "compare" if name == "other" else "run", f"@{file}" if name == "layer" else file
-    done = rnncli(command, flag_name(name), word, "-o", file, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "would be overwritten" in done.stderr
+    said = rnncli(command, flag_name(name), word, "-o", file, cwd=tmp_path).refusal()
+    assert "would be overwritten" in said
     assert (tmp_path / file).read_text() == "[]"
 
 
@@ -187,9 +179,8 @@ def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: st
     path.write_text(content)
     file = shlex.quote(str(path))
     for standard in ("/dev/null", file) if "{}" in flags else (file,):
-        done = shell(f"rnncli run {flags.format(file)} -o {file} < {standard}")
-        assert (done.returncode, done.stdout) == (2, "")
-        assert f"{path}: it is an input of this command" in done.stderr
+        said = shell(f"rnncli run {flags.format(file)} -o {file} < {standard}").refusal()
+        assert f"{path}: it is an input of this command" in said
     assert path.read_text() == content
 
 
@@ -198,9 +189,8 @@ def test_a_read_only_file_is_not_replaced(rnncli: Run, tmp_path: Path, mode: int
     path = tmp_path / "out.json"
     path.write_text("mine")
     path.chmod(mode)
-    done = rnncli("run", INLINE, "--seed", "1", "-o", str(path))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"rnncli: {path}: cannot be written: it is read-only.\nName another file.\n"
+    said = rnncli("run", INLINE, "--seed", "1", "-o", str(path)).refusal()
+    assert said == f"rnncli: {path}: cannot be written: it is read-only.\nName another file.\n"
     assert path.read_text() == "mine"
 
 
@@ -234,8 +224,7 @@ def test_a_temporary_file_of_that_name_is_not_followed(
 def test_a_binary_format_goes_into_a_pipe_but_not_to_a_terminal(
     shell: Run, rnncli: Run, tmp_path: Path
 ) -> None:
-    done = shell("rnncli run --seed 1 --quiet -f npz > out.npz", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    shell("rnncli run --seed 1 --quiet -f npz > out.npz", cwd=tmp_path).success()
     assert list(np.load(tmp_path / "out.npz")) == ["hidden_state"]
     ours, theirs = os.openpty()
     try:
@@ -277,9 +266,8 @@ def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
     path = tmp_path / "out.npz"
     path.write_text("before")
     flags = f"--input-shape 99,99,9 --return-sequences --quiet -o {shlex.quote(str(path))}"
-    done = shell(f"trap '' XFSZ; ulimit -f 64; rnncli run {flags}")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"rnncli: {path}: cannot be written: File too large.\n")
+    said = shell(f"trap '' XFSZ; ulimit -f 64; rnncli run {flags}").refusal()
+    assert said.startswith(f"rnncli: {path}: cannot be written: File too large.\n")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -38,8 +38,7 @@ def write_weights(expressions: list[str], path: Path, to: str, rnncli: Any) -> t
     shape = f"batch,None,{FEATURES}"
     done = rnncli(
         "weights", *flags, "--input-shape", shape, "--weights", str(source), "--to", to, "-o", str(path)
-    )
-    assert done.returncode == 0, done.stderr
+    ).success()
     return inputs, oracle.call_layers(layers, inputs)[-1][0], done.stderr
 
 

@@ -125,8 +125,7 @@ def test_the_mask_of_the_document_gives_way_to_the_padding_of_an_option_alone() 
 
 
 @pytest.mark.parametrize(
-    "mask",
-    [[True, False, True], [1, 0, 1], [[1, 0, 1]], [[1, 0, 1], [1.0, 0.0, 1.0]], np.array([1, 0, 1])],
+    "mask", [[True, False, True], [1, 0, 1], [[1, 0, 1]], [[1, 0, 1], [1.0, 0.0, 1.0]], np.array([1, 0, 1])]
 )
 def test_all_forms_of_a_mask(mask: Any) -> None:
     found = arranged(CUBE, mask=mask).mask

@@ -67,14 +67,11 @@ def test_what_fits_only_the_other_order_of_axes_says_both_readings(rnncli: Any) 
     turned = X.swapaxes(0, 1)
     words = ["run", json.dumps(turned.tolist()), "-l", "gru", "--seed", "1", "-f", "json"]
     for given in (["--lengths", "4,1,2"], ["--mask", json.dumps(MASK.tolist())]):
-        refused = rnncli(*words, *given)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert "read batch first, the input has 4 sequences of 3 time steps." in refused.stderr
-        assert "Read time first, it has 3 sequences of 4 time steps, which fits: " in refused.stderr
-        way = shlex.split(refused.stderr.rpartition("which fits: ")[2])
-        done = rnncli(*words, *given, *way)
-        assert done.returncode == 0, done.stderr
-        (values,) = (one["values"] for one in json.loads(done.stdout)["outputs"])
+        said = rnncli(*words, *given).refusal()
+        assert "read batch first, the input has 4 sequences of 3 time steps." in said
+        assert "Read time first, it has 3 sequences of 4 time steps, which fits: " in said
+        way = shlex.split(said.rpartition("which fits: ")[2])
+        (values,) = (one["values"] for one in rnncli(*words, *given, *way).answer()["outputs"])
         wanted = package.run(X, "gru", mask=MASK, seed=1)["hidden_state"]
         np.testing.assert_allclose(values, wanted, atol=1e-6)
 
@@ -96,12 +93,9 @@ def test_every_command_takes_lengths(rnncli: Any) -> None:
     }  # fmt: skip
     for command, own in more.items():
         own_words = words[:-2] if command == "shape" else words
-        done = rnncli(command, *own, *own_words, "--lengths", "4,1,2")
-        assert done.returncode == 0, (command, done.stderr)
-        refused = rnncli(command, *own, *own_words, "--lengths", "4,1")
-        assert (refused.returncode, refused.stdout) == (2, ""), command
+        rnncli(command, *own, *own_words, "--lengths", "4,1,2").success()
+        rnncli(command, *own, *own_words, "--lengths", "4,1").refusal()
     trace = package.trace(X, "gru", lengths=[4, 1, 2], seed=1)
     assert trace["status"][1].tolist() == package.trace(X, "gru", mask=MASK, seed=1)["status"][1].tolist()
     lines = "\n".join(json.dumps(one) for one in [X.tolist(), X[::-1].tolist()])
-    done = rnncli("run", "--stream", "-l", "gru", "--seed", "1", "--lengths", "4,1,2", input=lines)
-    assert done.returncode == 0, done.stderr
+    rnncli("run", "--stream", "-l", "gru", "--seed", "1", "--lengths", "4,1,2", input=lines).success()

@@ -24,8 +24,7 @@ HOSTILE = "\x1b[31m\u202e</script><img src=x onerror=alert(1)>=cmd|'/c calc'!A0"
 def arranged(document: dict[str, Any], **asked: Any) -> Any:
     """Return the Case of a document, with an LSTM(1) that returns a sequence."""
     layer = document.pop("layer", "LSTM(1, return_sequences=True)")
-    text = json.dumps({"layer": layer, **document})
-    return subject_of(Ask(input=text, **asked)).parts().case
+    return subject_of(Ask(input=json.dumps({"layer": layer, **document}), **asked)).parts().case
 
 
 def refused(**document: Any) -> str:
@@ -204,8 +203,7 @@ def test_a_document_says_the_same_when_it_is_written_again() -> None:
 @given(st.text(max_size=8), st.text(max_size=8))
 def test_any_words_are_read_or_refused(word: str, sentence: str) -> None:
     try:
-        text = json.dumps({"inputs": [sentence], "words": {word: [1.0]}}).encode()
-        document = read(Source("x.json", text))
+        document = read(Source("x.json", json.dumps({"inputs": [sentence], "words": {word: [1.0]}}).encode()))
     except InputError:
         return
     assert np.asarray(document.inputs).shape == (1, len(sentence.split()), 1)
@@ -239,14 +237,13 @@ def hostile_document() -> str:
 @pytest.mark.parametrize("form", ["table", "json", "csv", "html", "svg", "markdown"])
 @pytest.mark.parametrize("command", ["run", "trace", "gradients", "explain hidden_states[0,0,0]"])
 def test_hostile_names_are_data(rnncli: Any, command: str, form: str) -> None:
-    done = rnncli(*command.split(), hostile_document(), "--seed", "1", "-f", form)
-    assert done.returncode == 0, done.stderr
+    done = rnncli(*command.split(), hostile_document(), "--seed", "1", "-f", form).success()
     if form != "csv":  # which keeps its data as they are
         assert not {"\x1b", "\u202e"} & set(done.stdout)
     if form in ("html", "svg", "markdown"):
         assert not re.search(r"(?<!\\)<img", done.stdout)
     if form == "json":
-        assert json.loads(done.stdout)["input"]["steps"] == [["".join(HOSTILE.split())]]
+        assert done.answer()["input"]["steps"] == [["".join(HOSTILE.split())]]
 
 
 @pytest.mark.parametrize(

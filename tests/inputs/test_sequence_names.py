@@ -70,8 +70,7 @@ def test_plot_names_the_sequence_that_it_draws(rnncli: Any, words: Any, tmp_path
     pytest.importorskip("matplotlib")
     for what in ("trace", "result"):
         chosen = (*words, *LAYER, "--what", what, "--batch", "1")
-        shown = rnncli("plot", *chosen, "-o", str(tmp_path / "tue.svg"))
-        assert shown.returncode == 0, shown.stderr
+        rnncli("plot", *chosen, "-o", str(tmp_path / "tue.svg")).success()
         assert "batch 1 of 0..1 (&lt;tue&gt;)" in (tmp_path / "tue.svg").read_text()
         assert "batch 1 of 0..1 (<tue>)" in rnncli("plot", *chosen, "--terminal").stdout
 

@@ -170,11 +170,8 @@ def test_a_stack_goes_on_layer_by_layer() -> None:
 )
 def test_commands_about_one_call_refuse_windows_that_go_on(rnncli: Any, words: Any, tmp_path: Path) -> None:
     given = (json.dumps(SERIES.tolist()), "--window", "3", "--stride", "3", "-l", "LSTM(2, stateful=True)")
-    refused = rnncli(words[0], *given, *words[1:], cwd=tmp_path)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "is about one call of the layer" in refused.stderr
-    anew = rnncli(words[0], *given[:4], "2", *given[5:], *words[1:], cwd=tmp_path)
-    assert anew.returncode == 0, anew.stderr
+    assert "is about one call of the layer" in rnncli(words[0], *given, *words[1:], cwd=tmp_path).refusal()
+    rnncli(words[0], *given[:4], "2", *given[5:], *words[1:], cwd=tmp_path).success()
 
 
 @pytest.fixture
@@ -195,8 +192,7 @@ def table(tmp_path: Path) -> str:
     ],
 )
 def test_columns_of_csv_are_chosen(rnncli: Any, table: str, words: Any, rows: Any) -> None:
-    mine = rnncli("run", table, *words, "-l", "GRU(2)", "--seed", "1", "-f", "json")
-    assert mine.returncode == 0, mine.stderr
+    mine = rnncli("run", table, *words, "-l", "GRU(2)", "--seed", "1", "-f", "json").success()
     theirs = rnncli("run", json.dumps(rows), "-l", "GRU(2)", "--seed", "1", "-f", "json")
     (named,), plain = (json.loads(done.stdout)["outputs"] for done in (mine, theirs))
     assert named.pop("batch", ["mon", "tue"]) == ["mon", "tue"]
@@ -204,9 +200,5 @@ def test_columns_of_csv_are_chosen(rnncli: Any, table: str, words: Any, rows: An
 
 
 def test_a_column_that_is_not_there_and_none_left(rnncli: Any, table: str) -> None:
-    done = rnncli("run", table, "--columns", "a,d")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no column 'd'." in done.stderr
-    done = rnncli("run", table, "--drop", "day,a,b,c")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "no column is left to read." in done.stderr
+    assert "there is no column 'd'." in rnncli("run", table, "--columns", "a,d").refusal()
+    assert "no column is left to read." in rnncli("run", table, "--drop", "day,a,b,c").refusal()

@@ -96,13 +96,11 @@ def test_recurrent_layers_around_classes_of_a_models_own_are_shown(
 ) -> None:
     for name in ("tagger.keras", "tagger.h5"):
         done = rnncli("run", GIVEN, "--model", name, *CUSTOM, "--check", "-f", "json", cwd=folder)
-        assert done.returncode == 0, done.stderr
-        tensors = {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+        tensors = done.tensors()
         for layer, expected in zip(("first", "behind"), tagger(X), strict=True):
             np.testing.assert_allclose(tensors[f"{layer}/hidden_states"], expected, atol=2e-6)
     traced = rnncli("trace", GIVEN, "--model", "tagger.keras#behind", *CUSTOM, "-f", "json", cwd=folder)
-    assert traced.returncode == 0, traced.stderr
-    state = json.loads(traced.stdout)["trace"][-1]["state"]["hidden"]
+    state = traced.answer()["trace"][-1]["state"]["hidden"]
     np.testing.assert_allclose(state, tagger(X)[1][:, -1], atol=2e-6)
 
 
@@ -144,11 +142,10 @@ def test_a_file_that_lacks_a_class_is_refused_by_the_name_of_the_class(
     (folder / "some.py").write_text("print(1)\n" + SOURCE.replace("class Attention", "class Other"))
     for file, name in ((None, "Scale"), ("some.py", "Attention")):
         words = ("--custom-objects", file) if file else ()
-        refused = rnncli("run", GIVEN, "--model", "tagger.keras#behind", *words, cwd=folder)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert name in refused.stderr
-        assert "--custom-objects FILE.py" in refused.stderr
-        assert ("some.py does not define Attention." in refused.stderr) == (file is not None)
+        said = rnncli("run", GIVEN, "--model", "tagger.keras#behind", *words, cwd=folder).refusal()
+        assert name in said
+        assert "--custom-objects FILE.py" in said
+        assert ("some.py does not define Attention." in said) == (file is not None)
     assert not (folder / "ran").exists()  # the module that the model names, beside it, never runs
 
 
@@ -161,17 +158,15 @@ def test_a_cell_of_a_models_own_is_shown_as_keras_returned_it(rnncli: Run, folde
     model.save(folder / "cell.keras")
     words = ("run", GIVEN, "--model", "cell.keras", *CUSTOM)
     done = rnncli(*words, "--check", "-f", "json", cwd=folder)
-    assert done.returncode == 0, done.stderr
     assert "decay is shown as Keras returned it: its cell Decay is code" in done.stderr
-    tensors = {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+    tensors = done.tensors()
     for name, expected in zip(("decay/output", "gru/hidden_state"), model(X), strict=True):
         np.testing.assert_allclose(tensors[name], expected, atol=2e-6)
     alone = rnncli("run", GIVEN, "--model", "cell.keras#decay", *CUSTOM, cwd=folder)
     assert "engine tensorflow" in alone.stdout
-    traced = rnncli("trace", GIVEN, "--model", "cell.keras#decay", *CUSTOM, cwd=folder)
-    assert (traced.returncode, traced.stdout) == (2, "")
-    assert "decay has no steps to show" in traced.stderr
-    assert "rnncli run shows what it returns." in traced.stderr  # a command without the classes would not
+    traced = rnncli("trace", GIVEN, "--model", "cell.keras#decay", *CUSTOM, cwd=folder).refusal()
+    assert "decay has no steps to show" in traced
+    assert "rnncli run shows what it returns." in traced  # a command without the classes would not
 
 
 @pytest.mark.parametrize("file", ["plain.keras", "plain.h5"])
@@ -184,13 +179,11 @@ def test_a_cell_of_a_script_has_no_module_in_the_file(rnncli: Run, folder: Path,
     layer = L.RNN(own["Decay"](3), return_sequences=True, name="decay")
     model = keras.Sequential([keras.Input((4, 3)), layer])
     model.save(folder / file)
-    refused = rnncli("run", GIVEN, "--model", file, cwd=folder)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "'Decay'" in refused.stderr
-    assert "--custom-objects FILE.py" in refused.stderr
+    said = rnncli("run", GIVEN, "--model", file, cwd=folder).refusal()
+    assert "'Decay'" in said
+    assert "--custom-objects FILE.py" in said
     done = rnncli("run", GIVEN, "--model", file, "--custom-objects", "plain.py", "-f", "json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (tensor,) = json.loads(done.stdout)["outputs"]
+    (tensor,) = done.answer()["outputs"]
     np.testing.assert_allclose(tensor["values"], model(X), atol=2e-6)
 
 
@@ -204,9 +197,10 @@ def test_a_cell_of_a_script_has_no_module_in_the_file(rnncli: Run, folder: Path,
 )
 def test_a_file_that_fails_is_said_so(rnncli: Run, folder: Path, tagger: Any, text: str, said: str) -> None:
     (folder / "bad.py").write_text(text)
-    refused = rnncli("run", GIVEN, "--model", "tagger.keras", "--custom-objects", "bad.py", cwd=folder)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert said in refused.stderr
+    refused = rnncli(
+        "run", GIVEN, "--model", "tagger.keras", "--custom-objects", "bad.py", cwd=folder
+    ).refusal()
+    assert said in refused
 
 
 def test_the_file_is_for_whole_models_of_keras(rnncli: Run, folder: Path, tagger: Any) -> None:
@@ -216,9 +210,7 @@ def test_the_file_is_for_whole_models_of_keras(rnncli: Run, folder: Path, tagger
         (("--model", "tagger.keras", "--custom-objects", "w.npz"), "w.npz is not a file of Python"),
         (CUSTOM, "--custom-objects needs --model"),
     ):
-        refused = rnncli("run", GIVEN, *words, cwd=folder)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert said in refused.stderr
+        assert said in rnncli("run", GIVEN, *words, cwd=folder).refusal()
 
 
 @pytest.mark.parametrize("file", ["tagger.keras", "tagger.h5"])
@@ -227,9 +219,7 @@ def test_a_class_that_no_package_names_is_refused_with_the_option(
 ) -> None:
     """Keras's own words are `Unknown layer` and `could not be deserialized`."""
     missing = "is not a layer of Keras; --custom-objects FILE.py gives its class."
-    refused = rnncli("run", GIVEN, "--model", f"{file}#behind", cwd=folder)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert missing in refused.stderr
+    assert missing in rnncli("run", GIVEN, "--model", f"{file}#behind", cwd=folder).refusal()
     (folder / "other.py").write_text(SOURCE.replace("class Scale", "class Scales"))
     words = ("--custom-objects", "other.py")
     assert missing in rnncli("run", GIVEN, "--model", f"{file}#behind", *words, cwd=folder).stderr

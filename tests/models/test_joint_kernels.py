@@ -88,8 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, weights: Mapping[str, Any])
 
 def run(rnncli: Run, folder: Path, layer: str, *more: str, given: str = GIVEN) -> dict[str, Any]:
     done = rnncli("run", given, "--model", f"model.ckpt#{layer}", "-f", "json", *more, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return {tensor["name"]: np.array(tensor["values"]) for tensor in json.loads(done.stdout)["outputs"]}
+    return {tensor["name"]: np.array(tensor["values"]) for tensor in done.answer()["outputs"]}
 
 
 def cell(weights: Mapping[str, Any], path: str) -> Any:
@@ -134,8 +133,7 @@ def test_what_is_assumed_is_said(rnncli: Run, folder: Path) -> None:
         "recurrent_activation": "sigmoid",
         "forget_bias": 1.0,
     }
-    refused = rnncli("run", GIVEN, "--model", "model.ckpt#enc", "--assume", "gates=ifgo", cwd=folder)
-    assert (refused.returncode, refused.stdout) == (2, "")
+    rnncli("run", GIVEN, "--model", "model.ckpt#enc", "--assume", "gates=ifgo", cwd=folder).refusal()
 
 
 def test_weights_that_the_cells_have_not_are_refused(
@@ -156,9 +154,7 @@ def test_weights_that_the_cells_have_not_are_refused(
 def test_a_broken_checkpoint_is_an_error(rnncli: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "m.index").write_bytes(b"no table" * 9)
     (tmp_path / "m.data-00000-of-00001").write_bytes(b"x")
-    refused = rnncli(*command, cwd=tmp_path)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "not a checkpoint that TensorFlow can read" in refused.stderr
+    assert "not a checkpoint that TensorFlow can read" in rnncli(*command, cwd=tmp_path).refusal()
 
 
 def test_a_file_that_is_not_named_as_a_model_gets_the_command_that_runs_it(

@@ -132,10 +132,7 @@ def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path: Path, shift: An
         called(dense("out", 2), [["norm", 0, 0, {}]]),
     ]
     inner = functional("inside", held, [["a", 0, 0]], [["out", 0, 0]])
-    layers = [
-        given("x", 5, 2),
-        called(inner, [["x", 0, 0, {}]], [["inside", shift, 0, {}]]),
-    ]
+    layers = [given("x", 5, 2), called(inner, [["x", 0, 0, {}]], [["inside", shift, 0, {}]])]
     config = functional("m", layers, [["x", 0, 0]], [["inside", 1 + shift, 0]])
     arrays = of_gates(3, 2, 2) + drawn((2,), (2,), (2, 2), (2,), (2,), (2,))
     starts = ("deep", "norm", "out") if named else ("deep_7", "norm_7", "out_7")

@@ -15,7 +15,7 @@ from typing import Any
 import child_work
 import numpy as np
 import pytest
-from command import Run
+from command import Run, run_program
 from keras_calls import with_changed_config
 from limits import PATIENCE
 from oracle import keras
@@ -149,9 +149,7 @@ def save_model(path: Path) -> Any:
 def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli: Run, tmp_path: Path) -> None:
     model = save_model(tmp_path / "m.keras")
     words = ("--model", str(tmp_path / "m.keras#second"), "--check", "--return-state", "-f", "json")
-    done = rnncli("run", INPUT, *words)
-    assert done.returncode == 0, done.stderr
-    values = json.loads(done.stdout)["outputs"][0]["values"]
+    values = rnncli("run", INPUT, *words).answer()["outputs"][0]["values"]
     np.testing.assert_allclose(values, model(np.array(json.loads(INPUT), "float32")), atol=1e-5)
 
 
@@ -163,8 +161,7 @@ def test_only_the_child_loads_keras(tmp_path: Path) -> None:
         f"code = main(['run', {INPUT!r}, '--model', {str(tmp_path / 'm.keras')!r}, '--quiet']); "
         "print(code, 'keras' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "0 False", done.stderr
+    assert run_program(program).success().stdout.splitlines()[-1] == "0 False"
 
 
 @pytest.mark.slow
@@ -175,10 +172,9 @@ def test_errors_of_the_child_come_back(rnncli: Run, tmp_path: Path) -> None:
     file = with_changed_config(
         tmp_path / "m.keras", lambda text: text.replace(b'"Lambda"', b'"TFSMLayer"'), "n.keras"
     )
-    done = rnncli("run", INPUT, "--model", str(file))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Keras cannot run this model: " in done.stderr
-    assert "Traceback" not in done.stderr
+    said = rnncli("run", INPUT, "--model", str(file)).refusal()
+    assert "Keras cannot run this model: " in said
+    assert "Traceback" not in said
 
 
 def test_what_comes_back_is_bounded() -> None:

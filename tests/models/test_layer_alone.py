@@ -67,13 +67,9 @@ def command_of(refusal: str) -> list[str]:
 
 def run_advised_command(rnncli: Run, folder: Path, model: str, given: Any, *more: str) -> Any:
     """Run the command that the refusal of the model ends with, with this input; return its first tensor."""
-    refused = rnncli("run", json.dumps(X.tolist()), "--model", model, cwd=folder)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    words = command_of(refused.stderr)
+    words = command_of(rnncli("run", json.dumps(X.tolist()), "--model", model, cwd=folder).refusal())
     words[words.index("INPUT")] = json.dumps(np.asarray(given, "float32").tolist())
-    done = rnncli(*words, *more, "-f", "json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    tensor = json.loads(done.stdout)["outputs"][0]
+    tensor = rnncli(*words, *more, "-f", "json", cwd=folder).answer()["outputs"][0]
     values = keras.ops.convert_to_tensor(
         tensor["values"], tensor["dtype"]
     )  # the shortest digits of the dtype

@@ -1,17 +1,23 @@
-"""The inputs of saved models: what fits, and what is refused."""
+"""Inputs of saved models: by name or alone, and generated ones."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from keras_calls import run_in_numpy
+from oracle import keras
 
-from rnncli.errors import InputError
+import rnncli as package
+from rnncli.errors import InputError, UsageError
 from rnncli.models.graph import Graph, ModelInput, Node, Ref
 from rnncli.models.keras import model as models
+
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
 
 IDS = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")
 
@@ -80,3 +86,80 @@ def test_named_axes_are_spoken_of_where_there_is_one() -> None:
 def test_a_model_without_a_recurrent_layer_is_refused() -> None:
     with pytest.raises(InputError, match=r"no recurrent layer\.\nrnncli run shows .*#"):
         run_in_numpy(embedding_graph(), FINE)
+
+
+L = keras.layers
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+    keras.utils.set_random_seed(1)
+    ids, more = keras.Input((None,), dtype="int32", name="ids"), keras.Input((4, 2), name="more")
+    embedded = L.Embedding(3, 4, mask_zero=True, name="embedding")(ids)
+    outputs = [L.GRU(2, name="gru")(embedded), L.LSTM(2, name="lstm")(more)]
+    model = keras.Model([ids, more], outputs)
+    path = tmp_path_factory.mktemp("model") / "tagger.keras"
+    model.save(path)
+    return str(path), model
+
+
+def test_token_ids_are_of_the_vocabulary_and_a_seed_repeats_them(rnncli: Any, tagger: Any) -> None:
+    path, model = tagger
+    words = ("run", "--model", path, "-f", "json", "--all-layers")
+    done = rnncli(*words, "--seed", "7")
+    note = "ids (1, 5) int32, token ids below 3; more (1, 4, 2) float32; --seed 7 repeats it"
+    assert f"the input is generated: {note}" in done.stderr
+    assert rnncli(*words, "--seed", "7").stdout == done.stdout
+    assert rnncli(*words).stdout != done.stdout
+    given = done.tensors()
+    table = np.asarray(model.get_layer("embedding").embeddings)
+    rows = {tuple(row) for row in table[1:].tolist()}
+    assert {tuple(row) for row in np.array(given["embedding/output"], "float32")[0].tolist()} <= rows
+
+
+@pytest.mark.parametrize("command", ["trace", "gradients", "plot", "compare", "export", "explain", "run"])
+def test_every_command_of_a_model_makes_its_input(
+    rnncli: Any, tagger: Any, command: str, tmp_path: Path
+) -> None:
+    more = {
+        "plot": ("--terminal",),
+        "compare": ("--engines", "numpy,torch"),
+        "export": ("--to", "numpy", "-o", str(tmp_path / "layers.py")),
+        "explain": ("hidden_state[0,1]",),
+    }
+    done = rnncli(command, *more.get(command, ()), "--model", f"{tagger[0]}#lstm", "--seed", "2").success()
+    assert "--seed 2 repeats it" in done.stderr
+
+
+def test_python_generates_one_too(tagger: Any) -> None:
+    found = package.run(model=f"{tagger[0]}#lstm", seed=2)
+    assert found["lstm/hidden_state"].shape == (1, 2)
+    assert "the input is generated" in str(found.remarks[0])
+    again = package.trace(model=f"{tagger[0]}#lstm", seed=2)
+    np.testing.assert_array_equal(again["hidden"][:, -1], found["lstm/hidden_state"])
+
+
+def test_a_shape_is_for_the_only_input(rnncli: Any, tagger: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"input_shape is for one input, and .* has 2 inputs"):
+        package.run(model=tagger[0], input_shape=(2, 4))
+    torch.save(torch.nn.GRU(3, 2, batch_first=True).state_dict(), tmp_path / "m.pt")
+    words = ("run", "--model", str(tmp_path / "m.pt"), "--check", "-f", "json")
+    for more, shape in (((), [1, 5, 2]), (("--input-shape", "2,7,3", "--fill", "ones"), [2, 7, 2])):
+        assert rnncli(*words, *more).answer()["outputs"][0]["shape"] == shape
+    time_first = rnncli(*words, "--assume", "batch_first=false")
+    assert "input (5, 1, 3) float32" in time_first.stderr
+
+
+def test_a_seed_or_a_fill_beside_an_input_is_refused(rnncli: Any, tmp_path: Path) -> None:
+    torch.save(torch.nn.GRU(3, 2).state_dict(), tmp_path / "m.pt")
+    for flag, value in (("--seed", "1"), ("--fill", "ones")):
+        said = rnncli("run", "[[[1, 2, 3]]]", "--model", str(tmp_path / "m.pt"), flag, value).refusal()
+        assert flag in said
+
+
+def test_a_layer_inside_a_module_gets_what_the_module_takes(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    module = torch.nn.LSTM(6, 5, num_layers=2, batch_first=True)
+    torch.save({f"lstm.{name}": tensor for name, tensor in module.state_dict().items()}, tmp_path / "m.pt")
+    first, last = (package.run(model=f"{tmp_path / 'm.pt'}{layer}", seed=1) for layer in ("", "#lstm_l1"))
+    np.testing.assert_array_equal(first["lstm_l1/hidden_states"], last["lstm_l1/hidden_states"])

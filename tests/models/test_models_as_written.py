@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from zoo import torch_module
 
 import rnncli
 
@@ -30,47 +31,36 @@ def check_near(values: Any, expected: Any, what: str) -> None:
     np.testing.assert_allclose(values, expected, rtol=0, atol=NEAR, err_msg=what)
 
 
-class PackedTagger(nn.Module):
+def packed_tagger() -> Any:
     """A tagger of words: sentences of different lengths are packed for two bidirectional layers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(10, 5, padding_idx=0)
-        self.lstm = nn.LSTM(5, 4, num_layers=2, bidirectional=True, batch_first=True, dropout=0.3)
-        self.tags = nn.Linear(8, 3)
-
-    def forward(self, ids: Any, lengths: Any) -> Any:
+    def forward(self: Any, ids: Any, lengths: Any) -> Any:
         packed = pack_padded_sequence(self.embedding(ids), lengths, batch_first=True, enforce_sorted=False)
         output, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
         return self.tags(output)
 
+    lstm = nn.LSTM(5, 4, num_layers=2, bidirectional=True, batch_first=True, dropout=0.3)
+    embedding = nn.Embedding(10, 5, padding_idx=0)
+    return torch_module(forward, embedding=embedding, lstm=lstm, tags=nn.Linear(8, 3))
 
-class Sentiment(nn.Module):
+
+def sentiment() -> Any:
     """A classifier with time first, which reads the last states of a packed GRU."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(10, 5, padding_idx=0)
-        self.encoder = nn.ModuleDict({"rnn": nn.GRU(5, 4, bidirectional=True)})
-        self.head = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 1))
-
-    def forward(self, ids: Any, lengths: Any) -> Any:
+    def forward(self: Any, ids: Any, lengths: Any) -> Any:
         packed = pack_padded_sequence(self.embedding(ids.T), lengths, enforce_sorted=False)
         _, last = self.encoder["rnn"](packed)
         return self.head(torch.cat([last[-2], last[-1]], dim=1))
 
+    encoder = nn.ModuleDict({"rnn": nn.GRU(5, 4, bidirectional=True)})
+    head = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 1))
+    return torch_module(forward, embedding=nn.Embedding(10, 5, padding_idx=0), encoder=encoder, head=head)
 
-class Attention(nn.Module):
+
+def attention() -> Any:
     """From sequence to sequence: the decoder is a cell in a loop, which looks at the encoder's outputs."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = nn.GRU(4, 3, batch_first=True, bidirectional=True)
-        self.bridge = nn.Linear(6, 5)
-        self.decoder = nn.ModuleDict({"cell": nn.GRUCell(2 + 6, 5), "score": nn.Linear(5, 6)})
-        self.out = nn.Linear(5, 2)
-
-    def forward(self, x: Any) -> Any:
+    def forward(self: Any, x: Any) -> Any:
         memory, last = self.encoder(x)
         state = torch.tanh(self.bridge(torch.cat([last[0], last[1]], dim=-1)))
         word, words = torch.zeros(len(x), 2), []
@@ -82,64 +72,61 @@ class Attention(nn.Module):
             words.append(word)
         return torch.stack(words, 1)
 
+    decoder = nn.ModuleDict({"cell": nn.GRUCell(2 + 6, 5), "score": nn.Linear(5, 6)})
+    encoder, bridge = nn.GRU(4, 3, batch_first=True, bidirectional=True), nn.Linear(6, 5)
+    return torch_module(forward, encoder=encoder, bridge=bridge, decoder=decoder, out=nn.Linear(5, 2))
 
-class Residual(nn.Module):
+
+def residual() -> Any:
     """Layers in a list, each with a normalization and a shortcut."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers: Any = nn.ModuleList(
-            nn.ModuleDict({"rnn": nn.LSTM(4, 4, batch_first=True), "norm": nn.LayerNorm(4)}) for _ in range(3)
-        )
-
-    def forward(self, x: Any) -> Any:
+    def forward(self: Any, x: Any) -> Any:
         for layer in self.layers:
             x = x + layer["norm"](layer["rnn"](x)[0])
         return x
 
+    layers = ({"rnn": nn.LSTM(4, 4, batch_first=True), "norm": nn.LayerNorm(4)} for _ in range(3))
+    return torch_module(forward, layers=nn.ModuleList(map(nn.ModuleDict, layers)))
 
-class CharacterModel(nn.Module):
+
+def characters() -> Any:
     """A model of characters that is called step by step; the caller keeps its states."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn = nn.LSTM(4, 5, num_layers=2, batch_first=True)
-        self.out = nn.Linear(5, 4)
-
-    def forward(self, x: Any, states: Any) -> Any:
+    def forward(self: Any, x: Any, states: Any) -> Any:
         output, states = self.rnn(x, states)
         return self.out(output), states
 
+    return torch_module(forward, rnn=nn.LSTM(4, 5, num_layers=2, batch_first=True), out=nn.Linear(5, 4))
 
-class LearnedStart(nn.Module):
+
+def learned_start() -> Any:
     """An autoencoder whose decoder repeats a code; its first state is a parameter."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = nn.RNN(4, 3, nonlinearity="relu", batch_first=True)
-        self.h0 = nn.Parameter(torch.full((1, 1, 6), 0.25))
-        self.decoder = nn.GRU(3, 6, batch_first=True, bias=False)
-
-    def forward(self, x: Any) -> Any:
+    def forward(self: Any, x: Any) -> Any:
         _, code = self.encoder(x)
         start = self.h0.expand(-1, len(x), -1).contiguous()
         return self.decoder(code[0][:, None].expand(-1, x.shape[1], -1), start)[0]
 
+    return torch_module(
+        forward,
+        encoder=nn.RNN(4, 3, nonlinearity="relu", batch_first=True),
+        h0=nn.Parameter(torch.full((1, 1, 6), 0.25)),
+        decoder=nn.GRU(3, 6, batch_first=True, bias=False),
+    )
 
-class CellStack(nn.Module):
+
+def cell_stack() -> Any:
     """Two cells in a loop by hand."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.cells = nn.ModuleList([nn.LSTMCell(4, 3), nn.LSTMCell(3, 2)])
-
-    def forward(self, x: Any) -> Any:
+    def forward(self: Any, x: Any) -> Any:
         states: list[Any] = [None, None]
         for step in x.unbind(1):
             for index, cell in enumerate(self.cells):
                 states[index] = cell(step, states[index])
                 step = states[index][0]
         return step
+
+    return torch_module(forward, cells=nn.ModuleList([nn.LSTMCell(4, 3), nn.LSTMCell(3, 2)]))
 
 
 class Heard(NamedTuple):
@@ -213,11 +200,11 @@ def check_returned(result: Any, names: list[str], call: Heard) -> None:
 
 PREFIXES = {"Lightning": "model.", "DataParallel": "module."}
 TORCH: dict[str, tuple[Callable[[], Any], tuple[Any, ...], Callable[[Any], Any]]] = {
-    "packed tagger": (PackedTagger, (IDS, LENGTHS), lambda state: state),
-    "classifier, time first": (Sentiment, (IDS, LENGTHS), lambda state: {"model": state, "step": 7}),
-    "attention": (Attention, (X,), lambda state: state),
+    "packed tagger": (packed_tagger, (IDS, LENGTHS), lambda state: state),
+    "classifier, time first": (sentiment, (IDS, LENGTHS), lambda state: {"model": state, "step": 7}),
+    "attention": (attention, (X,), lambda state: state),
     "Lightning": (
-        Residual,
+        residual,
         (X,),
         lambda state: {
             "epoch": 3,
@@ -228,12 +215,12 @@ TORCH: dict[str, tuple[Callable[[], Any], tuple[Any, ...], Callable[[Any], Any]]
         },
     ),
     "DataParallel": (
-        CharacterModel,
+        characters,
         (X, (torch.full((2, 3, 5), 0.5), torch.full((2, 3, 5), -0.5))),
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
     ),
-    "learned start": (LearnedStart, (X,), lambda state: state),
-    "cells in a loop": (CellStack, (X,), lambda state: state),
+    "learned start": (learned_start, (X,), lambda state: state),
+    "cells in a loop": (cell_stack, (X,), lambda state: state),
 }  # fmt: skip
 
 
@@ -262,11 +249,11 @@ def test_a_checkpoint_of_pytorch(name: str, tmp_path: Path) -> None:
 
 
 EXPORTED = {
-    "packed tagger": (PackedTagger, (IDS[[0, 2, 1]], LENGTHS[[0, 2, 1]])),  # the graph sorts by length
-    "residual": (Residual, (X,)),
-    "attention": (Attention, (X,)),
-    "states by hand": (CharacterModel, (X, (torch.full((2, 3, 5), 0.5), torch.full((2, 3, 5), -0.5)))),
-    "learned start": (LearnedStart, (X,)),
+    "packed tagger": (packed_tagger, (IDS[[0, 2, 1]], LENGTHS[[0, 2, 1]])),  # the graph sorts by length
+    "residual": (residual, (X,)),
+    "attention": (attention, (X,)),
+    "states by hand": (characters, (X, (torch.full((2, 3, 5), 0.5), torch.full((2, 3, 5), -0.5)))),
+    "learned start": (learned_start, (X,)),
 }
 
 
@@ -448,9 +435,7 @@ def test_a_file_of_keras(make: Callable[[Any], Any], suffix: str, tmp_path: Path
     model.save(tmp_path / f"model.{suffix}")
     inputs = dict(zip((tensor.name for tensor in model.inputs), given, strict=True))
     result = rnncli.run(
-        inputs if len(given) > 1 else given[0],
-        model=tmp_path / f"model.{suffix}",
-        all_layers=True,
+        inputs if len(given) > 1 else given[0], model=tmp_path / f"model.{suffix}", all_layers=True
     )
     names, calls = result.keys(), listen_to_layers(model, given)
     uses = list(dict.fromkeys(name.rpartition("/")[0] for name in names))

@@ -83,8 +83,7 @@ def loop_and_lstm(tmp_path: Path) -> str:
 
 
 def test_weights_counts_and_names_the_loop(loop_and_lstm: str, rnncli: Run) -> None:
-    done = rnncli("weights", loop_and_lstm, "--width", "400")
-    assert done.returncode == 0
+    done = rnncli("weights", loop_and_lstm, "--width", "400").success()
     assert f"11 layers · 1 recurrent layer; {SAID}" in done.stdout
     found = json.loads(rnncli("weights", loop_and_lstm, "-f", "json").stdout)
     assert found["loops"] == [{"name": "encoder/while", "operator": "Loop", "state": [5]}]
@@ -97,32 +96,27 @@ def test_weights_counts_and_names_the_loop(loop_and_lstm: str, rnncli: Run) -> N
 
 @pytest.mark.slow
 def test_a_run_says_what_it_does_not_show(loop_and_lstm: str, rnncli: Run) -> None:
-    done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", loop_and_lstm)
-    assert done.returncode == 0
+    done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", loop_and_lstm).success()
     assert f"not shown: {SAID}." in done.stderr
     for command in ("trace", "gradients"):
-        refused = rnncli(command, "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", f"{loop_and_lstm}#encoder/while")
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert f"it has {SAID}." in refused.stderr
+        said = rnncli(
+            command, "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", f"{loop_and_lstm}#encoder/while"
+        ).refusal()
+        assert f"it has {SAID}." in said
 
 
 @pytest.mark.slow
 def test_what_a_loop_puts_out_is_shown_as_of_any_node(loop_and_lstm: str, rnncli: Run) -> None:
     model = f"{loop_and_lstm}#encoder/while"
     done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", model, "--check", "-f", "json")
-    assert done.returncode == 0
-    assert {tensor["name"].split("/output")[0] for tensor in json.loads(done.stdout)["outputs"]} == {
-        "encoder/while"
-    }
+    assert {tensor["name"].split("/output")[0] for tensor in done.answer()["outputs"]} == {"encoder/while"}
 
 
 def test_a_model_of_loops_alone_names_them(tmp_path: Path, rnncli: Run) -> None:
     made, _ = model_of([masked_layer()], ["H"])
     path, _ = onnx_graphs.save(tmp_path, made)
     for line in (["run", "[[[1, 2, 3]]]", "--model", path], ["weights", path, "--to", "torch"]):
-        refused = rnncli(*line)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert f"It has {SAID}." in refused.stderr
+        assert f"It has {SAID}." in rnncli(*line).refusal()
 
 
 def test_a_conversion_says_what_it_leaves_out(loop_and_lstm: str, rnncli: Run) -> None:
@@ -183,8 +177,7 @@ def test_the_size_is_from_the_body_or_from_the_start(
 
 def test_a_loop_that_only_counts_is_none() -> None:
     loop = masked_layer()
-    body = next(one.g for one in loop.attribute if one.name == "body")
-    body.output[2].name = "h"
+    next(one.g for one in loop.attribute if one.name == "body").output[2].name = "h"
     assert not list(find_loops(helper.make_graph([loop], "graph", [], [])))
     loop.attribute.remove(next(one for one in loop.attribute if one.name == "body"))
     assert not list(find_loops(helper.make_graph([loop], "graph", [], [])))

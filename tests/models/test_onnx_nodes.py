@@ -303,8 +303,7 @@ def test_long_sequence_is_held_to_what_rounding_allows() -> None:
     made, feeds = onnx_graphs.single(
         "RNN", arrays, activations=["Affine"], activation_alpha=[1.0], activation_beta=[0.0]
     )
-    found = tensors(run(made, feeds))
-    assert np.abs(found["rnn/hidden_states"]).max() > 1000
+    assert np.abs(tensors(run(made, feeds))["rnn/hidden_states"]).max() > 1000
 
 
 @pytest.mark.usefixtures("files_are_read_here")

@@ -6,7 +6,6 @@ The reference of the package onnx is the oracle, which computes all of these.
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +100,7 @@ def test_check_compares_in_float32(dtype: str, rnncli: Run, tmp_path: Path) -> N
     onnx.save(made, tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", feeds["X"])
     done = rnncli("run", "x.npy", "--model", "m.onnx", "--check", "-f", "json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    shown = json.loads(done.stdout)
+    shown = done.answer()
     assert {tensor["dtype"] for tensor in shown["outputs"]} == {dtype}
     differences = shown["differences"].values()
     assert 0 < max(differences) < NEAR["float16" if dtype == "float16" else "float32"]
@@ -130,10 +128,9 @@ def test_a_batch_of_none_is_an_answer(dtype: str, rnncli: Run, tmp_path: Path) -
     made, feeds = stack_of(dtype)
     onnx.save(made, tmp_path / "m.onnx")
     np.savez(tmp_path / "x.npz", X=feeds["X"][:, :0])
-    done = rnncli(
+    rnncli(
         "run", "x.npz", "--model", "m.onnx", "--all-layers", "-f", "npz", "-o", "y.npz", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    ).success()
     shapes = {
         name: array.shape for name, array in np.load(io.BytesIO((tmp_path / "y.npz").read_bytes())).items()
     }

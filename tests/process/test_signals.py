@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from command import run_program
 
 from rnncli.process import signals
 from rnncli.process.packages import import_package
@@ -133,7 +132,7 @@ def test_an_interrupt_of_a_command_that_loads_says_nothing(module: str) -> None:
         "from rnncli.__main__ import main\n"
         "main()"
     )
-    done = subprocess.run([sys.executable, "-c", code, "engines"], capture_output=True, text=True)
+    done = run_program(code, "engines")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 

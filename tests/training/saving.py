@@ -11,7 +11,7 @@ from rnncli.commands.samples import write_document
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DIGITS = 3
-"""Weights and words are rounded to these decimals; tests/inputs/test_trained_samples.py measures them so."""
+"""Weights and words are rounded to these decimals; tests/inputs/test_samples.py measures them so."""
 
 
 def rounded(array: Any) -> Any:

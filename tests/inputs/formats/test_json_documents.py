@@ -98,10 +98,7 @@ def test_numbers(format: str, text: str | bytes, array: Any) -> None:
         ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
         ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
         ('{"inputs": [[1]], "initial_state": 0}', "notes.json: initial_state is the number 0"),
-        (
-            '{"inputs": [[1]], "inputs": [[2]]}',
-            "notes.json: the key 'inputs' appears twice in one object.",
-        ),
+        ('{"inputs": [[1]], "inputs": [[2]]}', "notes.json: the key 'inputs' appears twice in one object."),
     ],
     ids=lambda value: str(value)[:40],
 )

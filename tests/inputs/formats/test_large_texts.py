@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run_program
 
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source, read
@@ -43,10 +42,7 @@ def test_memory(tmp_path: Path, suffix: str, most: int, wide: bool, fault: str) 
         "except InputError: assert sys.argv[2]\n"
         "print(peak() - before)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(file), fault], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < most * file.stat().st_size
+    assert int(run_program(code, str(file), fault).success().stdout) < most * file.stat().st_size
 
 
 NUMBERS = "[[0.5, 1], [2, 3]]"

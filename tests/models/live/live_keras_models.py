@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from oracle import keras
+from zoo import keras_model
 
 L: Any = keras.layers
 BATCH, STEPS, FEATURES = 2, 4, 5
@@ -220,40 +221,27 @@ def translator() -> Any:
     return model, (TOKENS, TOKENS)
 
 
-class Loop(keras.Model):  # type: ignore[misc]
+def loop(make_cell: Callable[[], Any]) -> Callable[[], Any]:
     """Cells called step by step."""
 
-    def __init__(self, cell: Any) -> None:
-        super().__init__()
-        self.cell = cell
-        self.out = L.Dense(1)
-
-    def call(self, inputs: Any) -> Any:
+    def call(self: Any, inputs: Any) -> Any:
         state = self.cell.get_initial_state(batch_size=inputs.shape[0])
         for step in range(inputs.shape[1]):
             output, state = self.cell(inputs[:, step], state if isinstance(state, list) else [state])
         return self.out(output)
 
-
-def loop(make_cell: Callable[[], Any]) -> Callable[[], Any]:
     def make() -> Any:
-        model = Loop(make_cell())
+        model = keras_model(call, cell=make_cell(), out=L.Dense(1))
         model(X)
         return model, X
 
     return make
 
 
-class Forecast(keras.Model):  # type: ignore[misc]
+def forecast() -> Any:
     """Reads with a layer, and goes on with the layer's cell."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = L.LSTMCell(3)
-        self.warm = L.RNN(self.cell, return_state=True)
-        self.dense = L.Dense(FEATURES)
-
-    def call(self, inputs: Any, training: Any = None) -> Any:
+    def call(self: Any, inputs: Any, training: Any = None) -> Any:
         output, *states = self.warm(inputs)
         outputs = [self.dense(output)]
         for _ in range(3):
@@ -261,25 +249,10 @@ class Forecast(keras.Model):  # type: ignore[misc]
             outputs.append(self.dense(output))
         return keras.ops.stack(outputs, 1)
 
-
-def forecast() -> Any:
-    model = Forecast()
+    cell = L.LSTMCell(3)
+    model = keras_model(call, cell=cell, warm=L.RNN(cell, return_state=True), dense=L.Dense(FEATURES))
     model(X)
     return model, X
-
-
-class Residual(keras.Model):  # type: ignore[misc]
-    """Layers in a list, of which one is used twice, and in a dict, with a layer of the user's among them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks = [L.LSTM(FEATURES, return_sequences=True) for _ in range(2)]
-        self.heads = {"mean": Block(), "last": L.GRU(2)}
-
-    def call(self, inputs: Any) -> Any:
-        for block in (*self.blocks, self.blocks[0]):
-            inputs = inputs + block(inputs)
-        return {"mean": self.heads["mean"](inputs), "last": self.heads["last"](inputs)}
 
 
 class Block(keras.layers.Layer):  # type: ignore[misc]
@@ -294,7 +267,15 @@ class Block(keras.layers.Layer):  # type: ignore[misc]
 
 
 def residual() -> Any:
-    model = Residual()
+    """Layers in a list, of which one is used twice, and in a dict, with a layer of the user's among them."""
+
+    def call(self: Any, inputs: Any) -> Any:
+        for block in (*self.blocks, self.blocks[0]):
+            inputs = inputs + block(inputs)
+        return {"mean": self.heads["mean"](inputs), "last": self.heads["last"](inputs)}
+
+    blocks = [L.LSTM(FEATURES, return_sequences=True) for _ in range(2)]
+    model = keras_model(call, blocks=blocks, heads={"mean": Block(), "last": L.GRU(2)})
     model(X)
     return model, X
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from zoo import torch_module
 
 import rnncli
 from rnncli.errors import LayerError, RnncliError, UsageError
@@ -17,19 +18,14 @@ from rnncli.errors import LayerError, RnncliError, UsageError
 X = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
 
 
-class Tagger(nn.Module):
+def tagger() -> Any:
     """A linear layer, two layers of an LSTM in both directions, a relu RNN and a cell, some in a list."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 4)
-        self.encoder = nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
-        self.parts = [nn.RNN(6, 3, nonlinearity="relu", batch_first=True), nn.GRUCell(3, 2)]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the RNN returns."""
-        output: torch.Tensor = self.parts[0](self.encoder(self.linear(x))[0])[0]
-        return output
+    return torch_module(
+        lambda self, x: self.parts[0](self.encoder(self.linear(x))[0])[0],
+        linear=nn.Linear(4, 4),
+        encoder=nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True),
+        parts=[nn.RNN(6, 3, nonlinearity="relu", batch_first=True), nn.GRUCell(3, 2)],
+    )
 
 
 def make_model() -> Any:
@@ -41,7 +37,7 @@ def make_model() -> Any:
 
 
 def test_a_module_has_its_layers_by_path_as_pytorch_counts_them() -> None:
-    model = Tagger()
+    model = tagger()
     found = rnncli.weights(model)
     layers = {layer["name"]: layer["parameters"] for layer in found.document()["layers"]}
     size = sum(weight.numel() for weight in model.encoder.parameters())
@@ -125,7 +121,7 @@ def test_an_own_activation_is_not_converted() -> None:
 
 @pytest.mark.slow
 def test_an_export_of_an_object_prints_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    model = Tagger()
+    model = tagger()
     script = rnncli.export(X, model, at="parts.0", to="numpy")
     exec(compile(str(script), "rnn.py", "exec"), {})
     name, *rows = capsys.readouterr().out.splitlines()

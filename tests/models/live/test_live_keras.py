@@ -6,6 +6,7 @@ import random
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras.src.backend.common import global_state
 from live_keras_models import L, X
 from oracle import keras
 from tensorflow.python.eager import context
+from zoo import keras_model
 
 import rnncli
 from rnncli.errors import EngineError, LayerError, UsageError
@@ -82,30 +84,31 @@ def watched(then: Callable[[Any], None] = lambda model: None) -> Watched:
     return model
 
 
+def fail(model: Any) -> None:
+    raise ArithmeticError("no")
+
+
 @pytest.mark.slow
-def test_everything_is_as_before() -> None:
-    model = watched()
+@pytest.mark.parametrize("then", [lambda model: None, fail], ids=["returns", "fails"])
+def test_everything_is_as_before(then: Callable[[Any], None]) -> None:
+    model = watched(then)
     before, variable, array = snapshot(model), model.variable.numpy(), model.array.copy()
-    result: Any = rnncli.run(X, model)
+    with pytest.raises(ArithmeticError, match="no") if then is fail else nullcontext():
+        result: Any = rnncli.run(X, model)
+        assert result.agrees is True
+        assert list(result.keys()) == ["lstm/hidden_states"]
     assert snapshot(model) == before
     assert model.variable.numpy() == variable
     assert np.array_equal(model.array, array)
-    assert result.agrees is True
-    assert list(result.keys()) == ["lstm/hidden_states"]
 
 
 @pytest.mark.slow
 def test_random_numbers_of_tensorflow_go_on_as_if_nothing_was_called() -> None:
-    class Draws(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.gru = L.GRU(3)
+    def add_noise(self: Any, inputs: Any) -> Any:
+        noise = tensorflow.random.get_global_generator().normal(inputs.shape)
+        return self.gru(inputs + noise + tensorflow.random.normal(inputs.shape))
 
-        def call(self, inputs: Any) -> Any:
-            noise = tensorflow.random.get_global_generator().normal(inputs.shape)
-            return self.gru(inputs + noise + tensorflow.random.normal(inputs.shape))
-
-    model = Draws()
+    model = keras_model(add_noise, gru=L.GRU(3))
     model(X)
 
     def draw(call: Callable[[], Any]) -> list[Any]:
@@ -121,32 +124,11 @@ def test_random_numbers_of_tensorflow_go_on_as_if_nothing_was_called() -> None:
 
 
 def test_an_input_that_the_call_changes_is_put_back() -> None:
-    class Doubles(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.gru = L.GRU(3)
-
-        def call(self, inputs: Any) -> Any:
-            return self.gru(inputs.assign(inputs * 2))
-
-    model, given = Doubles(), tensorflow.Variable(X)
+    model = keras_model(lambda self, inputs: self.gru(inputs.assign(inputs * 2)), gru=L.GRU(3))
+    given = tensorflow.Variable(X)
     model.gru(X)
     assert rnncli.run(given, model).agrees
     assert np.array_equal(given, X)
-
-
-@pytest.mark.slow
-def test_everything_is_as_before_after_an_exception() -> None:
-    def fail(model: Any) -> None:
-        raise ArithmeticError("no")
-
-    model = watched(fail)
-    before, variable, array = snapshot(model), model.variable.numpy(), model.array.copy()
-    with pytest.raises(ArithmeticError, match="no"):
-        rnncli.run(X, model)
-    assert snapshot(model) == before
-    assert model.variable.numpy() == variable
-    assert np.array_equal(model.array, array)
 
 
 @pytest.mark.slow
@@ -160,17 +142,12 @@ def test_a_weight_that_the_call_changes_stays_changed() -> None:
 
 @pytest.mark.slow
 def test_weights_are_those_of_the_call() -> None:
-    class Changing(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.lstm = L.LSTM(3)
+    def change(self: Any, inputs: Any) -> Any:
+        first = self.lstm(inputs)
+        self.lstm.cell.kernel.assign(-self.lstm.cell.kernel)
+        return first + self.lstm(inputs)
 
-        def call(self, inputs: Any) -> Any:
-            first = self.lstm(inputs)
-            self.lstm.cell.kernel.assign(-self.lstm.cell.kernel)
-            return first + self.lstm(inputs)
-
-    model = Changing()
+    model = keras_model(change, lstm=L.LSTM(3))
     model(X)
     result: Any = rnncli.run(X, model)
     assert list(result.keys()) == ["lstm/hidden_state", "lstm@1/hidden_state"]
@@ -179,7 +156,7 @@ def test_weights_are_those_of_the_call() -> None:
 
 @pytest.mark.slow
 def test_a_fitted_model_keeps_its_optimizer_and_can_be_trained_on() -> None:
-    model = keras.Sequential([keras.Input(X.shape[1:]), L.GRU(3), L.Dense(1)])
+    model = built(L.GRU(3), L.Dense(1))
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(X, np.zeros((2, 1)), verbose=0)
     before = [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
@@ -192,7 +169,7 @@ def test_a_fitted_model_keeps_its_optimizer_and_can_be_trained_on() -> None:
 
 
 def test_a_tape_of_the_caller_sees_its_gradients() -> None:
-    model = keras.Sequential([keras.Input(X.shape[1:]), L.GRU(3, name="gru")])
+    model = built(L.GRU(3, name="gru"))
     with tensorflow.GradientTape() as tape:
         rnncli.run(X, model)
         loss = keras.ops.sum(model(X))
@@ -232,16 +209,11 @@ def test_a_mask_that_stands_on_the_input() -> None:
 
 @pytest.mark.slow
 def test_arguments_of_a_call() -> None:
-    class Asked(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.lstm, self.masking = L.LSTM(3), L.Masking()
+    def call(self: Any, pair: Any, training: Any, mask: Any = None) -> Any:
+        assert training is False
+        return self.lstm(self.masking(pair[0]) + pair[1], mask=mask)
 
-        def call(self, pair: Any, training: Any, mask: Any = None) -> Any:
-            assert training is False
-            return self.lstm(self.masking(pair[0]) + pair[1], mask=mask)
-
-    model = Asked()
+    model = keras_model(call, lstm=L.LSTM(3), masking=L.Masking())
     model((X, X), training=False)
     mask = np.array([[True, False, False, False]] * 2)
     for given in ((X, X), [X, X]):
@@ -267,26 +239,18 @@ def test_unbuilt_layers_may_be_several_and_a_built_one_stands_alone() -> None:
 
 @pytest.mark.slow
 def test_training_recomputes_nothing_that_drops_out() -> None:
-    model = keras.Sequential(
-        [keras.Input(X.shape[1:]), L.LSTM(3, dropout=0.5, return_sequences=True), L.GRU(2)]
-    )
+    model = built(L.LSTM(3, dropout=0.5, return_sequences=True), L.GRU(2))
     result: Any = rnncli.run(X, model, training=True)
     assert "dropout draws other numbers in every call" in str(result)
     assert result.agrees is True  # of the GRU
     assert "dropout" not in str(rnncli.run(X, model))
 
 
-class Parts(keras.Model):  # type: ignore[misc]
+@pytest.fixture(scope="module")
+def parts() -> Any:
     """Layers of one name, one that is called if `use`, one called in a thread, and one in a function."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = L.GRU(3, name="same"), L.GRU(3, name="same")
-        self.other, self.threaded, self.traced = (L.SimpleRNN(2) for _ in range(3))
-        self.unbuilt = L.LSTM(2)
-        self.both = L.Bidirectional(self.unbuilt)
-
-    def call(self, inputs: Any, use: bool = False) -> Any:
+    def call(self: Any, inputs: Any, use: bool = False) -> Any:
         if use:
             self.other(inputs)
         thread = threading.Thread(target=self.threaded, args=(inputs,))
@@ -295,10 +259,9 @@ class Parts(keras.Model):  # type: ignore[misc]
         tensorflow.function(self.traced)(inputs)
         return self.a(inputs) + self.b(inputs), self.both(inputs)
 
-
-@pytest.fixture(scope="module")
-def parts() -> Any:
-    model = Parts()
+    unbuilt, layers = L.LSTM(2), {name: L.SimpleRNN(2) for name in ("other", "threaded", "traced")}
+    layers |= {"unbuilt": unbuilt, "both": L.Bidirectional(unbuilt)}
+    model = keras_model(call, a=L.GRU(3, name="same"), b=L.GRU(3, name="same"), **layers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of the layer that stays unbuilt
         model(X, use=True)
@@ -326,7 +289,7 @@ def test_at_names_a_layer_by_its_name_or_its_attribute(parts: Any) -> None:
         rnncli.run(X, parts, at="c")
     with pytest.raises(LayerError, match="did not call other"):
         rnncli.run(X, parts, at="other")
-    model = keras.Sequential([keras.Input(X.shape[1:]), L.LSTM(3), L.Dense(2, name="dense")])
+    model = built(L.LSTM(3), L.Dense(2, name="dense"))
     result: Any = rnncli.run(X, model, at="dense")
     assert np.array_equal(result["dense/output"], model(X))
     assert "Dense is not a recurrent layer" in str(result)
@@ -335,9 +298,7 @@ def test_at_names_a_layer_by_its_name_or_its_attribute(parts: Any) -> None:
 def test_a_layer_in_a_function_of_a_lambda() -> None:
     layers = {"deep": [L.LSTM(2, name="deep")]}
     layers["deep"][0](X)
-    model = keras.Sequential(
-        [keras.Input(X.shape[1:]), L.Lambda(lambda x: layers["deep"][0](x), name="by_hand")]
-    )
+    model = built(L.Lambda(lambda x: layers["deep"][0](x), name="by_hand"))
     assert list(rnncli.run(X, model).keys()) == ["by_hand/deep/hidden_state"]
 
 
@@ -347,7 +308,7 @@ def test_a_layer_in_a_function_of_a_lambda() -> None:
         (LayerError, r"lstm\w* \(LSTM\) is not built", lambda: keras.Sequential([L.Dense(2), L.LSTM(2)])),
         (LayerError, "called no recurrent layer.*It holds Dense", lambda: built(L.Dense(2), L.Dense(3))),
         (LayerError, "called no recurrent layer.*no other layers", lambda: built_layer(L.Dense(2))),
-        (LayerError, "Traced.call is a tf.function", lambda: traced()),
+        (LayerError, "Flow.call is a tf.function", lambda: traced()),
     ],
 )
 def test_refused_objects(error: type[Exception], says: str, make: Callable[[], Any]) -> None:
@@ -368,16 +329,8 @@ def built_layer(layer: Any) -> Any:
 
 
 def traced() -> Any:
-    class Traced(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.lstm = L.LSTM(2)
-
-        @tensorflow.function  # type: ignore[untyped-decorator]
-        def call(self, inputs: Any) -> Any:
-            return self.lstm(inputs)
-
-    return built_layer(Traced())
+    call = tensorflow.function(lambda self, inputs: self.lstm(inputs))
+    return built_layer(keras_model(call, lstm=L.LSTM(2)))
 
 
 def test_refused_inputs_and_backends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,15 +372,10 @@ def test_a_call_set_on_a_layer_is_its_own(part: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*unbuilt state")
 def test_a_layer_that_the_call_would_build_is_refused() -> None:
-    class Lazy(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second = L.LSTM(2), L.GRU(2)
+    def call(self: Any, inputs: Any, more: bool = False) -> Any:
+        return self.second(inputs) if more else self.first(inputs)
 
-        def call(self, inputs: Any, more: bool = False) -> Any:
-            return self.second(inputs) if more else self.first(inputs)
-
-    model = built_layer(Lazy())
+    model = built_layer(keras_model(call, first=L.LSTM(2), second=L.GRU(2)))
     assert rnncli.run(X, model).agrees is True
     with pytest.raises(LayerError, match=r"second \(GRU\) is not built"):
         rnncli.run((X, True), model)

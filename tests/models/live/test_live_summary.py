@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import random_models
 import torch
 from oracle import keras
 from torch import nn
+from zoo import keras_model, torch_module
 
 import rnncli
 
@@ -18,22 +20,18 @@ k = keras.layers
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 
 
-class Tagger(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(50, 8)
-        self.rnn = nn.LSTM(8, 6, 2, bidirectional=True)
-        self.cell = nn.GRUCell(12, 4)
-        self.first, self.tied = nn.Linear(4, 4), nn.Linear(4, 4)
-        self.tied.weight = self.first.weight
-        self.norm = nn.BatchNorm1d(4)
-        self.calls = 0
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+def tagger() -> Any:
+    def forward(self: Any, tokens: Any) -> Any:
         self.calls += 1
         states, _ = self.rnn(self.embedding(tokens))
-        scores: torch.Tensor = self.norm(self.tied(self.first(self.cell(states[-1]))))
-        return scores
+        return self.norm(self.tied(self.first(self.cell(states[-1]))))
+
+    first, tied = nn.Linear(4, 4), nn.Linear(4, 4)
+    tied.weight = first.weight
+    return torch_module(
+        forward, embedding=nn.Embedding(50, 8), rnn=nn.LSTM(8, 6, 2, bidirectional=True),
+        cell=nn.GRUCell(12, 4), first=first, tied=tied, norm=nn.BatchNorm1d(4), calls=0,
+    )  # fmt: skip
 
 
 def layers_of(report: Any) -> dict[str, Any]:
@@ -42,9 +40,9 @@ def layers_of(report: Any) -> dict[str, Any]:
 
 class TestPyTorch:
     def test_without_an_input_classes_and_parameters(self) -> None:
-        net = Tagger()
+        net = tagger()
         net.embedding.weight.requires_grad_(False)
-        report = rnncli.shape(net)
+        report: Any = rnncli.shape(net)
         assert report.parameters == sum(weight.numel() for weight in net.parameters())
         assert report.document()["trainable_parameters"] == report.parameters - 400
         layers = layers_of(report)
@@ -85,7 +83,7 @@ class TestPyTorch:
         assert [len(module._forward_hooks) for module in net.modules()] == [0, 0, 0]
 
     def test_with_an_input_the_shapes_of_a_call(self) -> None:
-        net = Tagger()
+        net = tagger()
         shapes: dict[str, list[Any]] = {}
 
         def note(name: str, made: Any) -> None:
@@ -107,14 +105,11 @@ class TestPyTorch:
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_nothing_is_changed(self, fails: bool) -> None:
-        net = Tagger().train()
+        net = tagger().train()
         before = {name: value.clone() for name, value in net.state_dict().items()}
         state, draws = torch.get_rng_state(), random.getstate()
         tokens = torch.zeros(5, 3, dtype=torch.long) + (99 if fails else 0)
-        if fails:
-            with pytest.raises(IndexError):
-                rnncli.shape(tokens, net)
-        else:
+        with pytest.raises(IndexError) if fails else nullcontext():
             rnncli.shape(tokens, net)
         rnncli.shape(net)
         assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -126,19 +121,14 @@ class TestPyTorch:
         assert random.getstate() == draws
 
     def test_a_module_that_is_called_more_than_once_is_marked(self) -> None:
-        class Loop(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.cell, self.mix, self.head = nn.GRUCell(3, 4), nn.Linear(4, 4), nn.Linear(4, 1)
+        def loop(self: Any, x: Any) -> Any:
+            hidden = torch.zeros(len(x), 4)
+            for step in range(x.shape[1]):
+                hidden = torch.relu(self.mix(self.cell(x[:, step], hidden)))
+            return self.head(hidden)
 
-            def forward(self, x: torch.Tensor) -> torch.Tensor:
-                hidden = torch.zeros(len(x), 4)
-                for step in range(x.shape[1]):
-                    hidden = torch.relu(self.mix(self.cell(x[:, step], hidden)))
-                scores: torch.Tensor = self.head(hidden)
-                return scores
-
-        net, calls = Loop(), dict.fromkeys(("cell", "mix", "head"), 0)
+        net = torch_module(loop, cell=nn.GRUCell(3, 4), mix=nn.Linear(4, 4), head=nn.Linear(4, 1))
+        calls = dict.fromkeys(("cell", "mix", "head"), 0)
         x = torch.rand(2, 5, 3)
 
         def count(name: str) -> None:
@@ -201,21 +191,16 @@ class TestKeras:
 
     @pytest.mark.slow
     def test_a_decoder_that_was_built_with_its_initial_states(self) -> None:
-        class Pair(keras.Model):  # type: ignore[misc]
-            def __init__(self) -> None:
-                super().__init__()
-                self.encoder = k.GRU(3, return_state=True)
-                self.decoder = k.GRU(3, return_sequences=True)
+        def call(self: Any, x: Any) -> Any:
+            return self.decoder(x, initial_state=self.encoder(x)[1])
 
-            def call(self, x: Any) -> Any:
-                return self.decoder(x, initial_state=self.encoder(x)[1])
-
-        model = Pair()
+        encoder, decoder = k.GRU(3, return_state=True), k.GRU(3, return_sequences=True)
+        model = keras_model(call, encoder=encoder, decoder=decoder)
         model(np.zeros((2, 5, 4), "float32"))
-        decoder = layers_of(rnncli.shape(model))["decoder"]
-        assert [tensor["shape"] for tensor in decoder["outputs"]] == [["batch", 5, 3]]
-        assert decoder["states"] == [{"name": "hidden", "shape": ["batch", 3]}]
-        assert decoder["gates"] == ["update", "reset", "candidate"]
+        shown = layers_of(rnncli.shape(model))["decoder"]
+        assert [tensor["shape"] for tensor in shown["outputs"]] == [["batch", 5, 3]]
+        assert shown["states"] == [{"name": "hidden", "shape": ["batch", 3]}]
+        assert shown["gates"] == ["update", "reset", "candidate"]
 
     def test_an_input_says_the_free_sizes(self) -> None:
         tokens = keras.Input((None,), dtype="int32")
@@ -234,18 +219,12 @@ class TestKeras:
             def call(self, x: Any) -> Any:
                 return self.dense(x) * self.scale
 
-        class Net(keras.Model):  # type: ignore[misc]
-            def __init__(self) -> None:
-                super().__init__()
-                self.encoder = k.Bidirectional(k.GRU(4))
-                self.block = Block()
-                self.heads = [k.Dense(2), k.Dense(3)]
+        def call(self: Any, x: Any) -> Any:
+            hidden = self.block(self.encoder(x))
+            return [head(hidden) for head in self.heads]
 
-            def call(self, x: Any) -> Any:
-                hidden = self.block(self.encoder(x))
-                return [head(hidden) for head in self.heads]
-
-        net = Net()
+        encoder, heads = k.Bidirectional(k.GRU(4)), [k.Dense(2), k.Dense(3)]
+        net = keras_model(call, encoder=encoder, block=Block(), heads=heads)
         unbuilt = rnncli.shape(net)
         assert unbuilt.parameters == 8
         assert "not built yet" in str(unbuilt.remarks[0])

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from zoo import torch_module
 
 import rnncli
 from rnncli.api import Result
@@ -37,11 +38,10 @@ def require_same(ours: Any, theirs: Any) -> None:
 
 
 def require_agreement(result: Result) -> None:
-    assert result.agrees is True
     assert result
+    assert result.agrees is True
     assert result.agreement is not None
-    assert result.agreement.difference is not None
-    assert result.agreement.difference < 1e-6
+    assert (result.agreement.difference or 0) < 1e-6
 
 
 @pytest.mark.sampled
@@ -110,13 +110,8 @@ def test_an_unbounded_activation_may_amplify_rounding() -> None:
     assert result.agrees
 
 
-class Decoder(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.cells = [nn.LSTMCell(5, 4), nn.GRUCell(4, 3)]
-        self.plain = nn.RNNCell(5, 2)
-
-    def forward(self, x: Any) -> Any:
+def test_cells_in_a_loop_are_one_sequence() -> None:
+    def decode(self: Any, x: Any) -> Any:
         state, hidden, outputs = None, None, []
         for t in range(x.shape[1]):
             state = self.cells[0](x[:, t], state)
@@ -124,9 +119,7 @@ class Decoder(nn.Module):
             outputs.append(hidden)
         return torch.stack(outputs, 1), self.plain(x[:, 0]), self.plain(x[:, 1])
 
-
-def test_cells_in_a_loop_are_one_sequence() -> None:
-    module = Decoder()
+    module = torch_module(decode, cells=[nn.LSTMCell(5, 4), nn.GRUCell(4, 3)], plain=nn.RNNCell(5, 2))
     result = rnncli.run(numbers(3, 6, 5), module)
     require_agreement(result)
     assert result.keys() == (
@@ -175,36 +168,27 @@ def test_steps_of_a_decoder_are_one_sequence() -> None:
     np.testing.assert_array_equal(same["decoder_l1/hidden_states"], result["decoder_l1/hidden_states"])
 
 
-class Shared(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(5, 5, batch_first=True)
-        self.twin = self.lstm
-
-    def forward(self, x: Any) -> Any:
-        return self.twin(self.lstm(x)[0])[0]
-
-
 @pytest.mark.slow
 def test_a_shared_layer_has_two_uses() -> None:
-    module = Shared()
+    lstm = nn.LSTM(5, 5, batch_first=True)
+    module = torch_module(lambda self, x: self.twin(self.lstm(x)[0])[0], lstm=lstm, twin=lstm)
     result = rnncli.run(numbers(3, 6, 5), module)
     require_same(result["lstm@1/hidden_states"], module(torch.tensor(numbers(3, 6, 5))))
     alone = rnncli.run(numbers(3, 6, 5), module, at="lstm@1")
     np.testing.assert_array_equal(alone.hidden_states, result["lstm@1/hidden_states"])
 
 
-def normed(module: Any) -> Any:
-    return parametrizations.weight_norm(module, "weight_hh_l0")
-
-
-def spectral(module: Any) -> Any:
-    return parametrizations.spectral_norm(module, "weight_hh_l0", n_power_iterations=1)
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # by what compiles
-@pytest.mark.parametrize("make", [normed, spectral, torch.compile], ids=["weight", "spectral", "compiled"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda module: parametrizations.weight_norm(module, "weight_hh_l0"),
+        lambda module: parametrizations.spectral_norm(module, "weight_hh_l0", n_power_iterations=1),
+        torch.compile,
+    ],
+    ids=["weight", "spectral", "compiled"],
+)
 @pytest.mark.parametrize("training", [False, True])
 def test_weights_are_read_in_the_call(make: Callable[[Any], Any], training: bool) -> None:
     module = make(nn.LSTM(5, 4, batch_first=True))
@@ -215,52 +199,38 @@ def test_weights_are_read_in_the_call(make: Callable[[Any], Any], training: bool
 
 
 def test_a_copy_in_the_call_runs_its_own_weights() -> None:
-    class Copies(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn = nn.RNN(5, 4)
+    def call_both(self: Any, x: Any) -> Any:
+        other: Any = copy.deepcopy(self.rnn)
+        with torch.no_grad():
+            other.weight_ih_l0.zero_()
+        return self.rnn(x)[0], other(x)[0]
 
-        def forward(self, x: Any) -> Any:
-            other: Any = copy.deepcopy(self.rnn)
-            with torch.no_grad():
-                other.weight_ih_l0.zero_()
-            return self.rnn(x)[0], other(x)[0]
-
-    module = Copies()
+    module = torch_module(call_both, rnn=nn.RNN(5, 4))
     result = rnncli.run(numbers(6, 3, 5), module, all_layers=True)
     require_same(result["output_1"], module(torch.tensor(numbers(6, 3, 5)))[1])
 
 
 def test_calls_of_other_threads_are_not_recorded() -> None:
-    class Threaded(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.here, self.there = nn.RNN(5, 4), nn.GRU(5, 4)
+    def call_in_a_thread(self: Any, x: Any) -> Any:
+        thread = threading.Thread(target=self.there, args=(x,))
+        thread.start()
+        thread.join()
+        return self.here(x)
 
-        def forward(self, x: Any) -> Any:
-            thread = threading.Thread(target=self.there, args=(x,))
-            thread.start()
-            thread.join()
-            return self.here(x)
-
-    result = rnncli.run(numbers(6, 3, 5), Threaded())
+    module = torch_module(call_in_a_thread, here=nn.RNN(5, 4), there=nn.GRU(5, 4))
+    result = rnncli.run(numbers(6, 3, 5), module)
     assert result.keys() == ("here/hidden_states", "here/last_hidden_state")
     assert "in torch.vmap): there" in str(result.remarks[0])
     with pytest.raises(rnncli.LayerError, match="did not call there"):
-        rnncli.run(numbers(6, 3, 5), Threaded(), at="there")
+        rnncli.run(numbers(6, 3, 5), module, at="there")
 
 
 def test_a_recording_inside_a_recording() -> None:
-    class Curious(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn = nn.RNN(5, 4)
+    def record(self: Any, x: Any) -> Any:
+        require_agreement(rnncli.run(x, self.rnn))
+        return self.rnn(x)
 
-        def forward(self, x: Any) -> Any:
-            require_agreement(rnncli.run(x, self.rnn))
-            return self.rnn(x)
-
-    result = rnncli.run(numbers(6, 3, 5), Curious())
+    result = rnncli.run(numbers(6, 3, 5), torch_module(record, rnn=nn.RNN(5, 4)))
     require_agreement(result)
     assert result.keys() == (
         "rnn/hidden_states", "rnn/last_hidden_state", "rnn@1/hidden_states", "rnn@1/last_hidden_state",
@@ -345,20 +315,12 @@ def test_a_subclass_with_its_own_forward() -> None:
             require_same(result.output, output)
 
 
-class Reader(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn = nn.LSTM(5, 4, batch_first=True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = copy.deepcopy(self).rnn(x)[0] + self.rnn(x)[0]
-        return output
-
-
 @pytest.mark.slow
 def test_a_module_with_a_forward_of_its_own() -> None:
     """An instance's own forward is like a subclass's: as returned, unless the numbers agree."""
-    model: Any = Reader()
+    model = torch_module(
+        lambda self, x: copy.deepcopy(self).rnn(x)[0] + self.rnn(x)[0], rnn=nn.LSTM(5, 4, batch_first=True)
+    )
     x = numbers(3, 6, 5)
     plain = model(torch.tensor(x)).detach().numpy()
     original = model.rnn.forward
@@ -429,22 +391,7 @@ def test_another_module_is_recorded_where_it_is_named() -> None:
     assert result.agrees is None
 
 
-def lazy() -> Any:
-    return nn.Sequential(nn.LazyLinear(5), nn.LSTM(5, 4))
-
-
-def meta() -> Any:
-    return nn.LSTM(5, 4, device="meta")
-
-
-def scripted() -> Any:
-    script: Any = torch.jit.script
-    return script(nn.Sequential(nn.Linear(5, 5)))
-
-
-def partly_scripted() -> Any:
-    script: Any = torch.jit.script
-    return nn.Sequential(nn.LSTM(5, 3), script(nn.Identity()))
+script: Any = torch.jit.script
 
 
 def quantized() -> Any:
@@ -454,18 +401,18 @@ def quantized() -> Any:
         return quantize(nn.Sequential(nn.LSTM(5, 3)), {nn.LSTM})
 
 
-def plain() -> Any:
-    return nn.Sequential(nn.Linear(5, 5), nn.ReLU())
-
-
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lazy, "lazy"), (meta, "meta device"), (scripted, "TorchScript"),
-        (plain, r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\.(.|\n)*at='0'"),
+        (lambda: nn.Sequential(nn.LazyLinear(5), nn.LSTM(5, 4)), "lazy"),
+        (lambda: nn.LSTM(5, 4, device="meta"), "meta device"),
+        (lambda: script(nn.Sequential(nn.Linear(5, 5))), "TorchScript"),
+        (lambda: nn.Sequential(nn.Linear(5, 5), nn.ReLU()),
+         r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\.(.|\n)*at='0'"),
         (quantized, r"^Sequential called no recurrent layer .*; quantized: 0\.(.|\n)*at='0'"),
-        (partly_scripted, r"^1 of Sequential is TorchScript"),
+        (lambda: nn.Sequential(nn.LSTM(5, 3), script(nn.Identity())), r"^1 of Sequential is TorchScript"),
     ],
+    ids=["lazy", "meta", "scripted", "plain", "quantized", "partly_scripted"],
 )  # fmt: skip
 def test_refused_by_name(make: Callable[[], Any], says: str) -> None:
     with pytest.raises(rnncli.LayerError, match=says):

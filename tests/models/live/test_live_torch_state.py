@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from test_live_torch import numbers, require_agreement
 from torch import nn
 from torch.nn.utils import parametrizations
+from zoo import torch_module
 
 import rnncli
 
@@ -66,29 +68,20 @@ def test_everything_is_as_before(fails: bool, training: bool) -> None:
     seen: list[Any] = []
     module.gru.register_forward_hook(lambda *given: seen.append(given[0].training))
     before = snapshot(module)
-    with torch.no_grad():
-        if fails:
-            with pytest.raises(ZeroDivisionError):
-                rnncli.run(numbers(3, 6, 5), module, training=training)
-        else:
-            require_agreement(rnncli.run(numbers(3, 6, 5), module, training=training))
+    with torch.no_grad(), pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        require_agreement(rnncli.run(numbers(3, 6, 5), module, training=training))
     assert snapshot(module) == before
     assert seen == [training]
     assert not module.norm.training
 
 
 def test_a_weight_that_the_call_changes_stays_changed() -> None:
-    class Decays(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn: Any = nn.RNN(5, 4)
+    def decay(self: Any, x: Any) -> Any:
+        with torch.no_grad():
+            self.rnn.bias_hh_l0.mul_(0.5)
+        return self.rnn(x)
 
-        def forward(self, x: Any) -> Any:
-            with torch.no_grad():
-                self.rnn.bias_hh_l0.mul_(0.5)
-            return self.rnn(x)
-
-    module = Decays()
+    module = torch_module(decay, rnn=nn.RNN(5, 4))
     before = module.rnn.bias_hh_l0.clone()
     result = rnncli.run(numbers(6, 3, 5), module)
     require_agreement(result)
@@ -97,17 +90,11 @@ def test_a_weight_that_the_call_changes_stays_changed() -> None:
 
 
 def test_an_input_that_the_call_changes_is_put_back() -> None:
-    class Doubles(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn = nn.RNN(5, 4)
-            self.drop = nn.Dropout()
+    def double(self: Any, x: Any) -> Any:
+        x *= 2
+        return self.rnn(self.drop(x))
 
-        def forward(self, x: Any) -> Any:
-            x *= 2
-            return self.rnn(self.drop(x))
-
-    module, x = Doubles(), torch.tensor(numbers(6, 3, 5))
+    module, x = torch_module(double, rnn=nn.RNN(5, 4), drop=nn.Dropout()), torch.tensor(numbers(6, 3, 5))
     result = rnncli.run(x, module)
     np.testing.assert_array_equal(x, numbers(6, 3, 5))
     assert "the call itself changed its input, x" in str(result.remarks[0])
@@ -121,8 +108,7 @@ def test_a_hook_that_changes_what_a_layer_returns() -> None:
     assert not rnncli.run(numbers(6, 3, 5), module).remarks
     handle.remove()
     module.register_forward_hook(lambda _, given, returned: (returned[0] * 2, returned[1]))
-    result = rnncli.run(numbers(6, 3, 5), module)
-    assert "a forward hook changes what GRU returns" in str(result.remarks[0])
+    assert "a forward hook changes what GRU returns" in str(rnncli.run(numbers(6, 3, 5), module).remarks[0])
     assert len(module._forward_hooks) == 1
 
 
@@ -169,10 +155,7 @@ def test_changes_that_pytorch_does_not_count(fails: bool) -> None:
     loss: Any = (torch.ones(5, requires_grad=True) * module.steps).sum()
     state = [*module.buffers(), module.moved, module.steps]
     before = [tensor.tolist() for tensor in state]
-    if fails:
-        with pytest.raises(ZeroDivisionError):
-            rnncli.run(numbers(3, 6, 5) + 9, module, training=True)
-    else:
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
         result = rnncli.run(numbers(3, 6, 5) + 9, module, training=True)
         require_agreement(result)
         assert "the call itself changed gru.bias_hh_l0; " in str(result.remarks[0])

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_live_torch import require_agreement
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
+from zoo import torch_module
 
 import rnncli
 
@@ -26,19 +28,6 @@ def model(make: Callable[[], Built]) -> Callable[[], Built]:
     return make
 
 
-class Flow(nn.Module):
-    """Modules by name, and the function that a test gives as its forward."""
-
-    def __init__(self, flow: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.flow = flow
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *given: Any) -> Any:
-        return self.flow(self, *given)
-
-
 @model
 def character_model_with_a_state_of_its_own() -> Built:
     def flow(self: Any, ids: Any) -> Any:
@@ -48,7 +37,7 @@ def character_model_with_a_state_of_its_own() -> Built:
 
     parts = {"embed": nn.Embedding(9, 5), "lstm": nn.LSTM(5, 4, batch_first=True), "head": nn.Linear(4, 9)}
     start = (torch.ones(1, 3, 4), torch.ones(1, 3, 4))
-    return Flow(flow, **parts, state=start), IDS, ("lstm",)
+    return torch_module(flow, **parts, state=start), IDS, ("lstm",)
 
 
 @model
@@ -59,18 +48,18 @@ def states_fed_by_hand() -> Built:
             output, hidden = self.gru(x[:, t : t + 1], hidden)
         return output
 
-    return Flow(flow, gru=nn.GRU(5, 4, batch_first=True)), X, ("gru",)
+    return torch_module(flow, gru=nn.GRU(5, 4, batch_first=True)), X, ("gru",)
 
 
 @model
 def tagger_with_both_directions() -> Built:
-    layers = (nn.Embedding(9, 5), nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True))
-    return (
-        Flow(lambda self, ids: self.head(self.rnn(self.embed(ids))[0]), embed=layers[0], rnn=layers[1],
-             head=nn.Linear(8, 3)),
-        IDS,
-        ("rnn_l0", "rnn_l1"),
-    )  # fmt: skip
+    module = torch_module(
+        lambda self, ids: self.head(self.rnn(self.embed(ids))[0]),
+        embed=nn.Embedding(9, 5),
+        rnn=nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True),
+        head=nn.Linear(8, 3),
+    )
+    return module, IDS, ("rnn_l0", "rnn_l1")
 
 
 @model
@@ -79,7 +68,7 @@ def sequences_of_different_lengths() -> Built:
         packed = pack_sequence(sequences, enforce_sorted=False)
         return pad_packed_sequence(self.gru(packed)[0], batch_first=True)[0]
 
-    return Flow(flow, gru=nn.GRU(5, 4, bidirectional=True)), [X[0, :2], X[1], X[2, :4]], ("gru",)
+    return torch_module(flow, gru=nn.GRU(5, 4, bidirectional=True)), [X[0, :2], X[1], X[2, :4]], ("gru",)
 
 
 @model
@@ -87,7 +76,7 @@ def convolution_before() -> Built:
     def flow(self: Any, x: Any) -> Any:
         return self.gru(self.conv(x.transpose(1, 2)).relu().permute(2, 0, 1))[1]
 
-    return Flow(flow, conv=nn.Conv1d(5, 7, 3, padding=1), gru=nn.GRU(7, 4)), X, ("gru",)
+    return torch_module(flow, conv=nn.Conv1d(5, 7, 3, padding=1), gru=nn.GRU(7, 4)), X, ("gru",)
 
 
 @model
@@ -95,7 +84,7 @@ def siamese() -> Built:
     def flow(self: Any, left: Any, right: Any) -> Any:
         return (self.encoder(left)[1][0] - self.encoder(right)[1][0]).abs().sum(-1)
 
-    return Flow(flow, encoder=nn.LSTM(5, 4, batch_first=True)), (X, X + 1), ("encoder", "encoder@1")
+    return torch_module(flow, encoder=nn.LSTM(5, 4, batch_first=True)), (X, X + 1), ("encoder", "encoder@1")
 
 
 @model
@@ -106,7 +95,7 @@ def residual_layers_in_a_list() -> Built:
         return x
 
     layers = nn.ModuleList(nn.LSTM(5, 5, batch_first=True) for _ in range(3))
-    return Flow(flow, layers=layers), X, ("layers.0", "layers.1", "layers.2")
+    return torch_module(flow, layers=layers), X, ("layers.0", "layers.1", "layers.2")
 
 
 @model
@@ -119,13 +108,21 @@ def stacked_cells() -> Built:
                 step = states[index] = cell(step, states[index])
         return step
 
-    return Flow(flow, cells=nn.ModuleList([nn.GRUCell(5, 4), nn.GRUCell(4, 4)])), X, ("cells.0", "cells.1")
+    return (
+        torch_module(flow, cells=nn.ModuleList([nn.GRUCell(5, 4), nn.GRUCell(4, 4)])),
+        X,
+        ("cells.0", "cells.1"),
+    )
 
 
 @model
 def nested_modules() -> Built:
-    inner = Flow(lambda self, x: self.rnn(x)[0], rnn=nn.RNN(5, 4, nonlinearity="relu", batch_first=True))
-    outer = Flow(lambda self, x: self.decoder(self.encoder(x)), encoder=inner, decoder=nn.Linear(4, 2))
+    inner = torch_module(
+        lambda self, x: self.rnn(x)[0], rnn=nn.RNN(5, 4, nonlinearity="relu", batch_first=True)
+    )
+    outer = torch_module(
+        lambda self, x: self.decoder(self.encoder(x)), encoder=inner, decoder=nn.Linear(4, 2)
+    )
     return outer, X, ("encoder.rnn",)
 
 
@@ -134,7 +131,7 @@ def gradient_checkpoints() -> Built:
     def flow(self: Any, x: Any) -> Any:
         return checkpoint(lambda y: self.lstm(y)[0], x, use_reentrant=False)
 
-    return Flow(flow, lstm=nn.LSTM(5, 4, batch_first=True)), X, ("lstm",)
+    return torch_module(flow, lstm=nn.LSTM(5, 4, batch_first=True)), X, ("lstm",)
 
 
 @model
@@ -145,7 +142,7 @@ def gradients_inside() -> Built:
             (slope,) = torch.autograd.grad(self.gru(x)[0].sum(), x)
         return slope
 
-    return Flow(flow, gru=nn.GRU(5, 4, batch_first=True)), X, ("gru",)
+    return torch_module(flow, gru=nn.GRU(5, 4, batch_first=True)), X, ("gru",)
 
 
 @model
@@ -157,25 +154,21 @@ def data_parallel_on_the_cpu() -> Built:
 def tied_weights() -> Built:
     tied, free = nn.GRUCell(5, 5), nn.GRUCell(5, 5)
     free.weight_hh = tied.weight_hh
-    return Flow(lambda self, x: self.two(x, self.one(x)), one=tied, two=free), X[:, 0], ("one", "two")
+    return torch_module(lambda self, x: self.two(x, self.one(x)), one=tied, two=free), X[:, 0], ("one", "two")
 
 
 @model
 def a_dict_of_inputs() -> Built:
-    class Named(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.gru = nn.GRU(5, 4, batch_first=True)
+    def flow(self: Any, values: Any, scale: float = 1.0) -> Any:
+        return {"all": self.gru(values * scale)[0], "first": (values,)}
 
-        def forward(self, values: Any, scale: float = 1.0) -> Any:
-            return {"all": self.gru(values * scale)[0], "first": (values,)}
-
-    return Named(), {"values": X, "scale": 2.0}, ("gru",)
+    parts = {"gru": nn.GRU(5, 4, batch_first=True)}
+    return torch_module(flow, **parts), {"values": X, "scale": 2.0}, ("gru",)
 
 
 @model
 def a_frozen_encoder_after_training() -> Built:
-    module: Any = Flow(
+    module: Any = torch_module(
         lambda self, x: self.head(self.gru(x)[0]), gru=nn.GRU(5, 4, batch_first=True), head=nn.Linear(4, 2)
     )
     module.gru.requires_grad_(False)
@@ -203,18 +196,14 @@ def last_states(module: nn.Module, output: Any) -> list[Any]:
 
 @pytest.mark.sampled
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if "training" in name else ()) for name in MODELS],
+    "name", [pytest.param(name, marks=pytest.mark.slow if "training" in name else ()) for name in MODELS]
 )
 def test_every_tensor_is_that_of_the_framework(name: str) -> None:
     torch.manual_seed(1)
     module, given, layers = MODELS[name]()
     returned = watch(module)
     result = rnncli.run(given, module)
-    assert result.agrees is True
-    assert result.agreement is not None
-    assert result.agreement.difference is not None
-    assert result.agreement.difference < 1e-6
+    require_agreement(result)
     assert tuple(dict.fromkeys(key.rpartition("/")[0] for key in result.keys())) == layers  # noqa: SIM118
     # Every last state that rnncli shows was returned by a call, and every final state of a module is shown.
     shown = [result[key] for key in result.keys() if "last_" in key]  # noqa: SIM118
@@ -263,8 +252,7 @@ def test_a_number_is_explained_in_the_place_where_it_was_computed() -> None:
 @pytest.mark.slow
 def test_engines_and_stored_results_are_compared() -> None:
     module, given, _ = siamese()
-    report = rnncli.compare(given, module, at="encoder@1", engines=["numpy", "torch"])
-    assert report.agrees is True
+    assert rnncli.compare(given, module, at="encoder@1", engines=["numpy", "torch"]).agrees is True
     result = rnncli.run(given, module)
     assert rnncli.compare(given, module, expect={key: result[key] for key in result.keys()})  # noqa: SIM118
     checked = rnncli.run(given, module, check=True)
@@ -285,7 +273,7 @@ def test_a_notebook_and_json_say_that_it_agrees() -> None:
 
 
 def test_a_result_that_differs_is_falsy(monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = Flow(lambda self, x: self.gru(x)[0], gru=nn.GRU(5, 4))
+    module: Any = torch_module(lambda self, x: self.gru(x)[0], gru=nn.GRU(5, 4))
     functions: Any = vars(torch.nn.modules.rnn)["_VF"]
     plain = functions.gru
 
@@ -310,7 +298,7 @@ def test_many_uses_are_not_all_shown() -> None:
             hidden = self.norm(self.cell(x[:, 0], hidden))
         return hidden
 
-    module = Flow(flow, cell=nn.GRUCell(5, 4), norm=nn.LayerNorm(4))
+    module = torch_module(flow, cell=nn.GRUCell(5, 4), norm=nn.LayerNorm(4))
     result = rnncli.run(X, module)
     assert len(result.keys()) == 40
     assert "10 more calls are not shown" in str(result.remarks[0])

@@ -1,4 +1,4 @@
-"""The limit on what one operation of a model may allocate."""
+"""Limits on the memory of one operation of a model, and on the processor time of work in a thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import resource
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 
 from rnncli.errors import EngineError
 from rnncli.process import child_process, memory
+from rnncli.process.child_process import result_in_time
 from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
 
 
@@ -69,10 +70,7 @@ def test_without_a_limit_of_the_system_a_child_ends_itself(monkeypatch: pytest.M
         file.write(b"+")
 
     monkeypatch.setattr(child_process, "address_space", hide)
-    with (
-        pytest.raises(child_process.EndedEarlyError),
-        child_process.run_in_child(work, 20, 2**27) as answer,
-    ):
+    with pytest.raises(child_process.EndedEarlyError), child_process.run_in_child(work, 20, 2**27) as answer:
         answer.take(1)
 
 
@@ -87,3 +85,37 @@ def test_a_system_that_measures_nothing_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "resource", None)
     with pytest.raises(EngineError, match="cannot limit the memory"), limit_growth(0):
         pass
+
+
+SECONDS, PATIENCE = 1e-3, 4
+
+
+class Clocks:
+    """Each look at the clock of the wall is a limit later; the processor works a share of that time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+        self.looks, self.share, self.future = 0, share, Future[str]()
+        self.done_after = 0
+        monkeypatch.setattr(child_process, "PATIENCE", PATIENCE)
+        monkeypatch.setattr(child_process, "monotonic", self.wall)
+        monkeypatch.setattr(child_process, "process_time", lambda: self.looks * SECONDS * share)
+
+    def wall(self) -> float:
+        self.looks += 1
+        if self.looks == self.done_after:
+            self.future.set_result("done")
+        return self.looks * SECONDS
+
+
+def test_work_that_waits_for_a_busy_machine_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks(monkeypatch, 0.1)
+    clocks.done_after = PATIENCE
+    assert result_in_time(clocks.future, SECONDS) == "done"
+
+
+@pytest.mark.parametrize(("share", "limits"), [(2.0, 2), (0.1, PATIENCE + 2)])
+def test_work_without_an_end_is_given_up(share: float, limits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks(monkeypatch, share)
+    with pytest.raises(TimeoutError):
+        result_in_time(clocks.future, SECONDS)
+    assert clocks.looks == limits

@@ -1,19 +1,32 @@
-"""A lower layer passes on only its output; --return-state is for the last layer, or for all layers."""
+"""Stacks: what a layer passes on, what cells are called, and work that is done once, linear in the depth."""
 
 from __future__ import annotations
 
+import cProfile
 import json
+import pstats
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import oracle
 import pytest
+from command import print_here
 from printed_tensors import run_script
 
 import rnncli
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.cli.app import main
+from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.shape.answer import outline
+from rnncli.compute import trace as tracing
+from rnncli.layers import shape_checks
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
+from rnncli.show.page import View
+from rnncli.values import Spec
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
@@ -76,11 +89,7 @@ FLAGS: list[tuple[tuple[Any, ...], dict[str, Any], list[str]]] = [
         {"all_layers": True},
         ["LSTM(3, return_sequences=True, return_state=True)", "GRU(3, return_state=True)"],
     ),
-    (
-        ("LSTM(3)", "Dense(1)"),
-        {"all_layers": True},
-        ["LSTM(3, return_state=True)", "Dense(1)"],
-    ),
+    (("LSTM(3)", "Dense(1)"), {"all_layers": True}, ["LSTM(3, return_state=True)", "Dense(1)"]),
 ]
 
 
@@ -125,3 +134,111 @@ def test_an_exported_script_calls_the_layers_one_by_one(
     assert main(["run", *words, "-f", "json"]) == 0
     expected = json.loads(capfd.readouterr().out)["outputs"][0]["values"]
     np.testing.assert_allclose(last, expected, rtol=1e-5)
+
+
+STACK = [
+    "-l", "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True)",
+    "-l", "RNN([GRUCell(2), LSTMCell(4)], return_state=True)", "--seed", "1", "--quiet",
+]  # fmt: skip
+
+
+def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    return print_here(capfd, *args, *STACK)
+
+
+def test_names_of_cells_and_of_layers_do_not_collide(capfd: pytest.CaptureFixture[str]) -> None:
+    outputs = json.loads(print_answer(capfd, "run", "--all-layers", "-f", "json"))["outputs"]
+    assert [tensor["name"] for tensor in outputs] == [
+        "0/hidden_states",
+        "1/hidden_state",
+        "1/cell_0/last_hidden_state",
+        "1/cell_1/last_hidden_state",
+        "1/cell_1/last_cell_state",
+    ]
+    assert outputs[2]["meaning"] == "layer 1, cell 0: hidden state of the last time step"
+
+
+def test_a_cell_below_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
+    text = print_answer(capfd, "explain", "0/cell_0/last_hidden_state[0,2]")
+    assert text.startswith("0/cell_0/last_hidden_state[0, 2] = -0.1149\n")
+    assert "layer 0, cell 0" in text.splitlines()[1]
+    assert main(["explain", "0/last_hidden_state[0,2]", *STACK]) == 2
+    assert "Did you mean 0/cell_1/last_hidden_state?" in capfd.readouterr().err
+
+
+def test_a_trace_names_the_cells(capfd: pytest.CaptureFixture[str]) -> None:
+    step = json.loads(print_answer(capfd, "trace", "-f", "json"))["trace"][0]
+    assert [name for name in step["gates"] if "candidate" in name] == ["cell_0/candidate", "cell_1/candidate"]
+    assert list(step["state"]) == ["cell_0/hidden", "cell_0/cell", "cell_1/hidden"]
+
+
+WEIGHTS = {"kernel": np.ones((2, 12)), "recurrent_kernel": np.ones((3, 12)), "bias": np.ones(12)}
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    calls: Counter[str] = Counter()
+
+    def count(owner: Any, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, name)
+
+        def counted(*args: Any, **options: Any) -> Any:
+            calls[name] += 1
+            return original(*args, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for owner, name in (
+        (shape_checks, "check_weights"), (shape_checks, "check_states"), (compute, "require_mask"),
+    ):  # fmt: skip
+        count(owner, name)
+    return calls
+
+
+@pytest.mark.parametrize("memory", [None, 5_000])
+def test_a_case_is_checked_once(counts: Counter[str], memory: int | None) -> None:
+    states = [np.ones((40, 3)), np.ones((40, 3))]
+    rnncli.run(
+        np.ones((40, 4, 2)),
+        "LSTM(3)",
+        weights=WEIGHTS,
+        initial_state=states,
+        mask=np.ones((40, 4), bool),
+        memory=memory,
+    )
+    assert counts == {"check_weights": 1, "check_states": 1, "require_mask": 1}
+
+
+ONE = np.ones((1, 2, 1), np.float32)
+LAYER = "SimpleRNN(1, return_sequences=True, recurrent_initializer='zeros', kernel_initializer='zeros')"
+TRAINED = LAYER.replace(")", ", dropout=0.5)")
+
+
+def run(layers: tuple[Spec, ...], training: bool = False) -> None:
+    case = Case(Stack(layers), ONE, seed=1, training=training, all_layers=True)
+    RunAnswer(compute.run(case, "numpy")).page(View())
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions were called, those of C among them: the same at every run."""
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    return pstats.Stats(profile).total_calls  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda depth: run(specs.from_flags([LAYER] * depth, {})),
+        lambda depth: run(specs.from_flags([TRAINED] * depth, {}), training=True),
+        lambda depth: outline(specs.from_flags([LAYER] * depth, {}), ONE.shape),
+        lambda depth: specs.from_flags([LAYER] * depth, {"return_state": True}),
+        lambda depth: tracing.trace(Case(specs.from_flags([LAYER] * depth, {}), ONE)),
+    ],
+    ids=["run", "training", "shape", "flags", "trace"],
+)
+@pytest.mark.slow
+def test_four_times_the_layers_take_four_times_the_work(work: Callable[[int], object]) -> None:
+    work(2)
+    small, large = calls(lambda: work(50)), calls(lambda: work(200))
+    assert large < 4.4 * small
