@@ -114,8 +114,9 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
         from rnncli.commands.plot.cells import CellSelection, choose_cells
 
         _refuse_with_diagram(asked)
-        cells = choose_cells(ask, CellSelection(asked.batch, asked.steps, asked.unit, asked.head))
-        return Plot(cells.sheet, style, size, cells.specs, cells.remarks, cells.agrees)
+        chosen = CellSelection(asked.batch, asked.steps, asked.unit, asked.head)
+        drawn, specs, remarks, agrees = choose_cells(ask, chosen)
+        return Plot(drawn, style, size, specs, remarks, agrees)
     if asked.unit is not None:
         raise UsageError("{--unit} applies only to a diagram.", "Add {--diagram}.")
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.addresses import parse_head, parse_steps
 from rnncli.cells.diagram import lay_out, mirror, straighten
 from rnncli.cells.diagram.shapes import Diagram, Shape
-from rnncli.cells.evaluate import columns_of, evaluate, move_array
-from rnncli.cells.sizes import Axes, CellSizes, lower_part
-from rnncli.cells.tree import Name, Node
+from rnncli.cells.sizes import Axes, lower_part
 from rnncli.commands.plot.sheet import SheetSelection, list_notes, short_name
 from rnncli.errors import LayerError, UsageError, format_indices
 from rnncli.layers.recurrent import Cell, RecurrentLayer
@@ -70,15 +68,6 @@ class CellSheet:
         return [self.note, *(text for panel in self.panels for text in (panel.title, *panel.labels))]
 
 
-class CellsToDraw(NamedTuple):
-    """What is drawn.  sheet: as of a Plot."""
-
-    sheet: Callable[[str, frozenset[str]], CellSheet]
-    specs: tuple[Spec, ...]
-    remarks: Remarks
-    agrees: bool | None = None
-
-
 class CellSelection(NamedTuple):
     """Which numbers are shown: of a sequence, a time step (`3`, `-1`), a unit, a head (`1,0`)."""
 
@@ -110,8 +99,13 @@ class _Step(NamedTuple):
     time: int
 
 
-def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
-    """Compute what is drawn: names alone if neither an input nor a step is given."""
+def choose_cells(
+    ask: Ask, chosen: CellSelection
+) -> tuple[Callable[[str, frozenset[str]], CellSheet], tuple[Spec, ...], Remarks, bool | None]:
+    """Compute what is drawn: names alone if neither an input nor a step is given.
+
+    Return the `sheet`, specs, remarks and `agrees` of a Plot.
+    """
     from rnncli.ask import subject_of
 
     subject = subject_of(ask)
@@ -138,7 +132,7 @@ def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
     steps = steps or [None] * len(layers)
     drawn = [(placed, step) for of_layer, step in zip(places, steps, strict=True) for placed in of_layer]
     specs = tuple(spec for _, stack, _ in layers for spec in stack)
-    return CellsToDraw(partial(_draw, drawn, file, chosen), specs, tuple(remarks), agrees)
+    return partial(_draw, drawn, file, chosen), specs, tuple(remarks), agrees
 
 
 def _check(places: Sequence[_PlacedCell], chosen: CellSelection) -> None:
@@ -315,34 +309,8 @@ def _number(
             numbers[index] = source.row_before(node(shape.line))
         elif shape.kind in ("end", "card"):
             numbers[index] = source.row(node(shape.line))
-        elif shape.tree is not None and cell.text.has_axes:
-            tree, axes[index] = lower_part(shape.tree, cell.text, cell.config, measured, shape.line)
-            numbers[index] = _compute(source, node(shape.line), tree, cell, measured).reshape(-1)
         elif shape.tree is not None:
             numbers[index] = source.evaluate(node(shape.line), shape.tree)
+            if cell.text.has_axes:
+                axes[index] = lower_part(shape.tree, cell.text, cell.config, measured, shape.line)[1]
     return diagram, numbers, axes
-
-
-def _compute(source: CaseTrace, node: TraceNode, tree: Node, cell: Cell, measured: CellSizes) -> Array:
-    """Return the numbers of a part of an equation whose axes had names, from the numbers of the trace."""
-    import numpy as np
-
-    def read(name: Name) -> Array:
-        if name.kind in ("before", "line", "free"):
-            row = (source.row_before if name.kind == "before" else source.row)(source.beside(node, name.name))
-            return np.asarray(row, np.float64).reshape(measured.shape(measured.axes[name.name]))
-        inputs = np.asarray(source.input_row(node), np.float64)
-        if name.kind == "input":
-            start, width = measured.inputs[name.name]
-            return inputs[start : start + width]
-        return inputs if name.name == "x" else weight(name)
-
-    def weight(name: Name) -> Array:
-        line, weights = node.part.part, source.weights_of(node)
-        return np.asarray(columns_of(cell.text, name.name, line, weights, measured), np.float64)
-
-    def call(function: str, given: list[Any]) -> Array:
-        return source.apply(node, function, *given)
-
-    with np.errstate(all="ignore"):
-        return np.asarray(evaluate(tree, read, call, lambda _, value, by: value @ weight(by), move_array))
