@@ -78,10 +78,8 @@ def test_every_sample_is_drawn(name: str, tmp_path: Path) -> None:
     """Also in Bidirectional, and as a diagram: the last operator of a rail has the numbers at its end."""
     rnncli.plot(layer=layer_of(name), seed=1).save(tmp_path / "maps.png")
     assert "t=3" in str(rnncli.plot(layer=f"Bidirectional({layer_of(name)})", seed=1))
-    drawn = choose_cells(Ask(layer=[layer_of(name)], seed=1), CellSelection(0, "2", 3)).sheet(
-        "en", frozenset()
-    )
-    (panel,) = drawn.panels
+    draw, *_ = choose_cells(Ask(layer=[layer_of(name)], seed=1), CellSelection(0, "2", 3))
+    (panel,) = draw("en", frozenset()).panels
     shapes = panel.diagram.shapes
     for wire in panel.diagram.wires:
         if wire.rail and shapes[wire.target].kind == "end":
