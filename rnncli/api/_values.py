@@ -234,11 +234,9 @@ def pass_live(layer: Any, given: Mapping[str, Any]) -> tuple[Any, LiveObject | N
             advice = "Name the layer, and give them as weights=: run(x, 'lstm', weights=...)."
             raise UsageError("weights are given in the place of the layer.", advice)
         if given.get("at") is not None:
-            raise UsageError(
-                "at={at!r} names a layer of a Keras or PyTorch object, and none is given.",
-                "Of a file, name the layer behind a #: model='model.keras#lstm'.",
-                at=given["at"],
-            )
+            what = "at={at!r} names a layer of a Keras or PyTorch object, and none is given."
+            advice = "Of a file, name the layer behind a #: model='model.keras#lstm'."
+            raise UsageError(what, advice, at=given["at"])
         return layer, None
     if len([value for value in (layer, given.get("model")) if value is not None]) > 1:
         raise UsageError("both a layer and a model are given.", "Leave one of them out.")

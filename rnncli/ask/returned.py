@@ -96,11 +96,8 @@ class Returned(NamedTuple):
     def require_layers(self) -> None:
         """Raise UsageError if there is no recurrent layer whose sequences could be computed alone."""
         if not self.cases:
-            raise UsageError(
-                "{--alone} compares recurrent layers, and {name} has none here.",
-                "Name one after the #, or leave {--alone} out.",
-                name=self.name,
-            )
+            what = "{--alone} compares recurrent layers, and {name} has none here."
+            raise UsageError(what, "Name one after the #, or leave {--alone} out.", name=self.name)
 
     @property
     def batch(self) -> int:

@@ -237,12 +237,8 @@ def _convert_bug(error: Exception) -> RnncliError:
             "{package} is not installed; rnncli needs it.", "pip install {package}", package=package
         )
     what = " ".join(str(error).split()) or type(error).__name__
-    return EngineError(
-        "internal error: {name}: {what}",
-        "This is a bug in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
-        name=type(error).__name__,
-        what=what[:300],
-    )
+    advice = "This is a bug in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback."
+    return EngineError("internal error: {name}: {what}", advice, name=type(error).__name__, what=what[:300])
 
 
 def _is_required(package: str) -> bool:

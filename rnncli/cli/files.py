@@ -185,8 +185,5 @@ def how_to_open(output: str | None) -> Text:
     if suffix not in (".html", ".htm", ".svg"):
         return Message("{file} is written.", file=file)
     opener = {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
-    return Message(
-        "{file} is written. Open it in a browser: double-click it, or type {opener} {file}",
-        file=file,
-        opener=opener,
-    )
+    text = "{file} is written. Open it in a browser: double-click it, or type {opener} {file}"
+    return Message(text, file=file, opener=opener)

@@ -121,12 +121,8 @@ class _Number(click.types.ParamType):
             return value
         flag, least, most = param.opts[0], self.entry.least, self.entry.most
         if not is_plain(value):
-            raise UsageError(
-                "{opts}: {value!r} is not a plain number.",
-                "Write it with the digits 0 to 9, without underscores.",
-                opts=flag,
-                value=value,
-            )
+            advice = "Write it with the digits 0 to 9, without underscores."
+            raise UsageError("{opts}: {value!r} is not a plain number.", advice, opts=flag, value=value)
         is_whole = self.entry.kind == "integer"
         try:
             number = int(value) if is_whole else float(value)
@@ -169,10 +165,6 @@ def require_choice(entry: Entry, value: str, word: str) -> str:
     """Return the value.  Raises UsageError if it is none of the choices.  word: as it was typed."""
     choices = list_choices(entry)
     if value not in choices:
-        raise UsageError(
-            "{names}: {word!r} is not a valid choice.",
-            did_you_mean(word, choices),
-            names=entry.flag,
-            word=word,
-        )
+        what = "{names}: {word!r} is not a valid choice."
+        raise UsageError(what, did_you_mean(word, choices), names=entry.flag, word=word)
     return value

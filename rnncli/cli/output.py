@@ -98,17 +98,11 @@ def _deliver(reply: Reply[Any], flags: OutputFlags, format_name: str) -> None:
 def _require_format(flags: OutputFlags) -> str:
     name = flags.format_name
     if flags.theme is not None and not formats.FORMATS[name].has_theme:
-        raise UsageError(
-            "{--theme}: {name} output has no background.",
-            "Use {--format} svg or html, or drop {--theme}.",
-            name=name,
-        )
+        what = "{--theme}: {name} output has no background."
+        raise UsageError(what, "Use {--format} svg or html, or drop {--theme}.", name=name)
     if flags.is_stdout and terminal.stdout_is_terminal() and formats.FORMATS[name].binary:
-        raise UsageError(
-            "{name} is binary and cannot be shown in a terminal.",
-            "Write it to a file with {--output} FILE.{name}, or to a pipe.",
-            name=name,
-        )
+        what = "{name} is binary and cannot be shown in a terminal."
+        raise UsageError(what, "Write it to a file with {--output} FILE.{name}, or to a pipe.", name=name)
     return name
 
 

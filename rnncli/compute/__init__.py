@@ -418,11 +418,9 @@ def require_mask(case: Case) -> None:
     """
     first, masked = case.stack.layers[0], case.mask is not None
     if masked and first.makes_mask:
-        raise InputError(
-            "a mask was given, but layer 0 ({class_name}) computes its own.",
-            "Leave out the mask, or the layer {class_name}.",
-            class_name=first.spec.class_name,
-        )
+        what = "a mask was given, but layer 0 ({class_name}) computes its own."
+        advice = "Leave out the mask, or the layer {class_name}."
+        raise InputError(what, advice, class_name=first.spec.class_name)
     for layer in case.stack.layers:
         masked = masked or layer.makes_mask
         for loop in layer.loops.values():

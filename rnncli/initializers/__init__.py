@@ -179,11 +179,9 @@ def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
 
 def _stft(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     """Refuse the weight: STFT fits only the kernel of a ConvLSTM1D, which Keras draws."""
-    raise LayerError(
-        "STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
-        "Recurrent layers have no such weight: use another initializer.",
-        shape=format_shape(shape),
-    )
+    what = "STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}."
+    advice = "Recurrent layers have no such weight: use another initializer."
+    raise LayerError(what, advice, shape=format_shape(shape))
 
 
 _STFT = {
@@ -215,11 +213,9 @@ def fans(shape: ArrayShape, input_axes: Any = None, output_axes: Any = None) -> 
         try:
             return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
         except IndexError:
-            raise LayerError(
-                "not all of input_axes and output_axes are in a weight of shape {shape}.",
-                "Leave input_axes and output_axes out.",
-                shape=format_shape(shape),
-            ) from None
+            what = "not all of input_axes and output_axes are in a weight of shape {shape}."
+            advice = "Leave input_axes and output_axes out."
+            raise LayerError(what, advice, shape=format_shape(shape)) from None
     if len(shape) < 2:
         size = shape[0] if shape else 1
         return size, size

@@ -109,11 +109,8 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
             document = document._replace(inputs=inputs)
         if options.axes is not None and not isinstance(document.inputs, tuple):
             if options.ndim != len(AXES):
-                raise UsageError(
-                    "{--input-axes} names three axes, but this layer takes {ndim}.",
-                    "Leave it out.",
-                    ndim=options.ndim,
-                )
+                what = "{--input-axes} names three axes, but this layer takes {ndim}."
+                raise UsageError(what, "Leave it out.", ndim=options.ndim)
             if document.pad is not None and _parse_axes(options.axes) != AXES:
                 what = "sentences are already (batch, time, features)."
                 raise InputError(what, "Leave {--input-axes} out.")
@@ -188,10 +185,8 @@ def combine_masks(
             masks.append(check_mask(raw, inputs.shape, options.mask_ranks, options.order))
     if options.lengths is not None:
         if options.mask_ranks[0] != 2:
-            raise UsageError(
-                "{--lengths} gives a mask of (batch, timesteps), but this layer needs one of more axes.",
-                "Give {--mask} instead.",
-            )
+            what = "{--lengths} gives a mask of (batch, timesteps), but this layer needs one of more axes."
+            raise UsageError(what, "Give {--mask} instead.")
         masks.append(mask_of_lengths(options.lengths, inputs.shape, options.order))
     if options.mask_value is not None:
         rank = masks[-1].ndim if masks else options.mask_ranks[0]
@@ -203,11 +198,8 @@ def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tup
     """Return the padded array (batch, longest, features) and the mask (batch, longest), False for padding."""
     lengths = [len(sequence) for sequence in sequences]
     if options.ndim != len(AXES):
-        raise InputError(
-            "sequences differ in length.",
-            "Make them equally long: a layer of {ndim} axes does not take padding.",
-            ndim=options.ndim,
-        )
+        advice = "Make them equally long: a layer of {ndim} axes does not take padding."
+        raise InputError("sequences differ in length.", advice, ndim=options.ndim)
     if options.axes is not None and _parse_axes(options.axes) != AXES:
         raise InputError(
             "sequences of different lengths are already (batch, time, features).", "Leave {--input-axes} out."
@@ -244,11 +236,8 @@ def parse_lengths(given: Any) -> tuple[int, ...]:
     lengths = [int(word) if is_size(str(word).strip()) else 0 for word in words]
     if not lengths or 0 in lengths:
         text = given if isinstance(given, str) else ",".join(map(str, words))
-        raise UsageError(
-            "{--lengths:text}: a length is a whole number above 0.",
-            "Give one for each sequence, such as {--lengths 5,3,2}.",
-            text=text,
-        )
+        what = "{--lengths:text}: a length is a whole number above 0."
+        raise UsageError(what, "Give one for each sequence, such as {--lengths 5,3,2}.", text=text)
     return tuple(lengths)
 
 
@@ -343,12 +332,8 @@ def check_mask(
     wrong = np.argwhere((mask != 0) & (mask != 1))
     if len(wrong):
         place = tuple(map(int, wrong[0]))
-        raise InputError(
-            "{place} is {mask:g}.",
-            "Write true or 1 for a step to process, else false or 0.",
-            place,
-            mask=mask[place],
-        )
+        advice = "Write true or 1 for a step to process, else false or 0."
+        raise InputError("{place} is {mask:g}.", advice, place, mask=mask[place])
     return np.array(np.broadcast_to(mask.astype(bool), expected))
 
 

@@ -136,12 +136,8 @@ def _remedy(shape: Shape, rank: int) -> Text:
     wanted = Message("A recurrent layer needs (batch, timesteps, features)")
     if len(shape) == 1:
         steps, features = _write((1, *shape, 1)), _write((1, 1, *shape))
-        return Message(
-            "{wanted}: {steps} is a series of one feature, {features} one time step.",
-            wanted=wanted,
-            steps=steps,
-            features=features,
-        )
+        text = "{wanted}: {steps} is a series of one feature, {features} one time step."
+        return Message(text, wanted=wanted, steps=steps, features=features)
     return Message("{wanted}, such as {option}.", wanted=wanted, option=_write(shape[:3]))
 
 

@@ -117,17 +117,11 @@ def to_weights(value: Any) -> dict[str, Array]:
     Raises InputError if it is neither.
     """
     if not isinstance(value, dict):
-        raise InputError(
-            "{place} is not an object of named weights.",
-            'Write {{"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}}.',
-            (),
-        )
+        what = "{place} is not an object of named weights."
+        raise InputError(what, 'Write {{"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}}.', ())
     if rnncli_output.is_rnncli_output(value) and "weights" not in value:
-        raise InputError(
-            "{place} is rnncli's own output, without named weights.",
-            "Write them with rnncli weights --to keras -o weights.npz",
-            (),
-        )
+        what = "{place} is rnncli's own output, without named weights."
+        raise InputError(what, "Write them with rnncli weights --to keras -o weights.npz", ())
     if isinstance(value.get("weights"), dict):
         with with_path_prefix("weights"):
             weights = dict(_flatten(value["weights"]))

@@ -32,12 +32,8 @@ def is_rnncli_output(value: Mapping[str, Any]) -> bool:
 def require_schema(value: Mapping[str, Any], advice: Text) -> None:
     """Raise InputError if the `schema` of an object is not SCHEMA."""
     if value["schema"] != SCHEMA:
-        raise InputError(
-            "its schema is {value}, not {schema}.",
-            advice,
-            value=nested.describe(value["schema"]),
-            schema=SCHEMA,
-        )
+        what = "its schema is {value}, not {schema}."
+        raise InputError(what, advice, value=nested.describe(value["schema"]), schema=SCHEMA)
 
 
 def read_outputs(value: Mapping[str, Any]) -> dict[str, Any]:

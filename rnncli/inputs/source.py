@@ -222,11 +222,8 @@ def open_lines(word: str | None, is_layer: Callable[[str], bool]) -> tuple[Binar
             return open_file(path), word if path.suffix else ""
     source, remarks = choose_input(word, is_layer)
     if remarks:
-        raise UsageError(
-            "{--stream} reads one record per line, but {name} is a single input.",
-            "Leave {--stream} out.",
-            name=source.name,
-        )
+        what = "{--stream} reads one record per line, but {name} is a single input."
+        raise UsageError(what, "Leave {--stream} out.", name=source.name)
     if source.data is not None:
         return io.BytesIO(source.data), ""
     with report_os_errors(source.name):

@@ -55,9 +55,5 @@ def require_room(
                 method=METHODS.get(entry.compress_type, f"method {entry.compress_type}"),
             )
     if size > (expansion_limit(packed) if most is None else most):
-        raise InputError(
-            "it would expand from {size} to {expanded}.",
-            advice,
-            size=format_size(packed),
-            expanded=format_size(size),
-        )
+        what = "it would expand from {size} to {expanded}."
+        raise InputError(what, advice, size=format_size(packed), expanded=format_size(size))

@@ -74,12 +74,8 @@ def open_model(
     """
     file, names = split_layers(word)
     if file != word and not any(names):
-        raise UsageError(
-            "{--model:word}: there is no layer name after the #.",
-            "For all layers: {--model:file}",
-            word=word,
-            file=shlex.quote(file),
-        )
+        what = "{--model:word}: there is no layer name after the #."
+        raise UsageError(what, "For all layers: {--model:file}", word=word, file=shlex.quote(file))
     chosen = [name for name in names if name]
     if assume is None:
         model = models.open(source, chosen, or_layers=not to_run)

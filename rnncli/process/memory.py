@@ -40,13 +40,8 @@ def refuse_beyond(needed: int, what: Text = Message("the layers"), *, free_now: 
     if free_now and (left := free()) < have:
         have, text = left, "{what} would need {size} of memory, but {have} are free."
     if needed > have:
-        raise InputError(
-            text,
-            "Use fewer units, or a smaller input.",
-            what=what,
-            size=format_size(needed),
-            have=format_size(have),
-        )
+        advice = "Use fewer units, or a smaller input."
+        raise InputError(text, advice, what=what, size=format_size(needed), have=format_size(have))
 
 
 def total() -> int:

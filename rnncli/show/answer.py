@@ -226,11 +226,8 @@ class Answer:
 
     def tensors(self) -> Mapping[str, Any]:
         """Return the arrays to store, by name, whole or in chunks.  Raises UsageError if there are none."""
-        raise UsageError(
-            "{command} returns no tensors to store.",
-            "Use {--format json}, or store the tensors of run.",
-            command=self.command,
-        )
+        what = "{command} returns no tensors to store."
+        raise UsageError(what, "Use {--format json}, or store the tensors of run.", command=self.command)
 
 
 Watch = Callable[[Iterator[Result], int, bool], Iterator[Result]]

@@ -266,10 +266,8 @@ def _as_layer(read: Written | Spec) -> Written | Spec:
 
 def _read_config(config: Mapping[str, Any]) -> Written:
     if not {"class_name", "config"} & set(config) and {"units", "filters", "layer"} & set(config):
-        raise LayerError(
-            "this is the result of layer.get_config(), which does not include the layer's class.",
-            "Write the file with json.dump(keras.layers.serialize(layer), file).",
-        )
+        what = "this is the result of layer.get_config(), which does not include the layer's class."
+        raise LayerError(what, "Write the file with json.dump(keras.layers.serialize(layer), file).")
     name, given = split_config(config, "layer", _CONFIG)
     if isinstance(given.get("equations"), str):
         cell = read_equations(given["equations"])
@@ -400,11 +398,8 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
     options = options_of(name, layer.equations)
     if name == "Bidirectional" and flags.get("bidirectional") is False:
         if not flags_win:
-            raise UsageError(
-                "{--no-bidirectional} conflicts with {class_name}(...) in {--layer}.",
-                "Leave the flag out, or name the inner layer alone.",
-                class_name=name,
-            )
+            what = "{--no-bidirectional} conflicts with {class_name}(...) in {--layer}."
+            raise UsageError(what, "Leave the flag out, or name the inner layer alone.", class_name=name)
         return _make(arguments["layer"].value, _flags_inside(name, "layer", flags, None), flags_win)
     values = {
         key: _make_parts(argument.value, _flags_inside(name, key, flags, argument.value), flags_win)

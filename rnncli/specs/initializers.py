@@ -182,9 +182,6 @@ def _json(text: str) -> Mapping[str, Any]:
     try:
         value: Mapping[str, Any] = json.loads(text)
     except ValueError as error:
-        raise LayerError(
-            "the initializer's JSON cannot be read: {error}.",
-            "Check its quotes and commas.",
-            error=recognize(str(error), _JSON),
-        ) from None
+        what = "the initializer's JSON cannot be read: {error}."
+        raise LayerError(what, "Check its quotes and commas.", error=recognize(str(error), _JSON)) from None
     return value

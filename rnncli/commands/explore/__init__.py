@@ -31,21 +31,15 @@ def explore(ask: Ask, *, lang: str | None, quiet: bool) -> None:
     from rnncli.process import signals
 
     if not pager.is_possible() or not terminal.stderr_is_terminal():  # Textual draws on stderr
-        raise UsageError(
-            "explore needs a terminal: standard input, output and error must not be redirected.",
-            "Name a file as INPUT; to print tensors, use rnncli run.",
-        )
+        what = "explore needs a terminal: standard input, output and error must not be redirected."
+        raise UsageError(what, "Name a file as INPUT; to print tensors, use rnncli run.")
     try:
         import textual
     except ImportError:
         raise EngineError("textual is not installed; explore needs it.", "pip install textual") from None
     if int(textual.__version__.partition(".")[0]) < OLDEST:  # older ones cannot draw what can be clicked
-        raise EngineError(
-            "textual {version} is installed; explore needs {oldest} or later.",
-            "pip install -U textual",
-            version=textual.__version__,
-            oldest=OLDEST,
-        )
+        what = "textual {version} is installed; explore needs {oldest} or later."
+        raise EngineError(what, "pip install -U textual", version=textual.__version__, oldest=OLDEST)
     require_steps(ask.engine)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.experiment import compute_experiment, start

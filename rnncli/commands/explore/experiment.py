@@ -127,11 +127,8 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     parts = subject.parts(alone=True)
     case = parts.case
     if case.inputs.ndim != 3:
-        raise UsageError(
-            "explore shows inputs of 3 axes, but this layer needs {ndim}.",
-            "Use rnncli run for it.",
-            ndim=case.inputs.ndim,
-        )
+        what = "explore shows inputs of 3 axes, but this layer needs {ndim}."
+        raise UsageError(what, "Use rnncli run for it.", ndim=case.inputs.ndim)
     places = recurrent_places(case)
     if not places:
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
@@ -196,12 +193,9 @@ def mask_steps(batch: int, now: Experiment, text: str) -> Experiment:
             index = slice(0)
         steps = mask[batch, index if isinstance(index, slice) else slice(index, index + 1 or None)]
         if not steps.size:
-            raise UsageError(
-                "mask: {part!r} is not a time step here.",
-                "Write steps from 0 to {last}, such as 1 or 2:.",
-                part=part.strip(),
-                last=mask.shape[1] - 1,
-            )
+            what = "mask: {part!r} is not a time step here."
+            advice = "Write steps from 0 to {last}, such as 1 or 2:."
+            raise UsageError(what, advice, part=part.strip(), last=mask.shape[1] - 1)
         steps[:] = False
     return now.with_case(mask=None if mask.all() else mask)
 

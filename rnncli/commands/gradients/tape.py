@@ -85,10 +85,8 @@ class _RepeatedRun:
             np.asarray(tensors[tensor], np.float64)[self.row].ravel() for tensors in (stepped, returned)
         )
         if not np.allclose(ours, theirs, atol=near, rtol=near, equal_nan=True):
-            raise EngineError(
-                "Keras's cell, called step by step, gave different numbers than its layer.",
-                "Please report it.",
-            )
+            what = "Keras's cell, called step by step, gave different numbers than its layer."
+            raise EngineError(what, "Please report it.")
 
     def sum_squares(self, tensor: int, entries: Array) -> dict[Any, Any]:
         """Return sums of squared derivatives, (timesteps,), by tracked state and `(name,)` of each input."""

@@ -174,11 +174,8 @@ def _step(case: Case, chosen: CellSelection) -> _Step:
     from rnncli.compute.derivation.locate import CaseTrace
 
     if reason := engines.reason_not_traced(case):
-        raise LayerError(
-            "{--diagram} shows no numbers here: {reason}.",
-            "Leave out the input, {--step} and {--unit}.",
-            reason=reason,
-        )
+        what = "{--diagram} shows no numbers here: {reason}."
+        raise LayerError(what, "Leave out the input, {--step} and {--unit}.", reason=reason)
     batch, timesteps = case.inputs.shape[:2]
     if not -batch <= chosen.batch < batch:
         known = format_indices("sequences", batch)

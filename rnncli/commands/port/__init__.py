@@ -132,10 +132,8 @@ def _explain_failure(
     if shown.findings:
         return None
     if shown.evidence.doubts:
-        return DisagreementError(
-            "inconclusive: this comparison could not have revealed a difference.",
-            "Use random weights and a random input, several units and steps.",
-        )
+        what = "inconclusive: this comparison could not have revealed a difference."
+        return DisagreementError(what, "Use random weights and a random input, several units and steps.")
     if not hypotheses:
         return DisagreementError(
             "no known difference gives the shapes of {--expect}.", "Check that the files belong together."

@@ -142,10 +142,8 @@ class PortAnswer(Answer):
             return Message("{number} explanations fit these numbers equally well", number=number)
         steps = len(_steps(self.findings[0]))
         if not steps:
-            return Message(
-                "no difference: every number matches as it is (largest remaining {remaining})",
-                remaining=remaining,
-            )
+            text = "no difference: every number matches as it is (largest remaining {remaining})"
+            return Message(text, remaining=remaining)
         return Message(
             "found: {differences} explains every number (largest remaining {remaining})"
             if steps == 1

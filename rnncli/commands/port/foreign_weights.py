@@ -267,11 +267,9 @@ def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
     for both in (kernel, kernel.T):
         if infer_class(len(both) - features, both.shape[1]) is not None:
             return both[:features], both[features:]
-    raise InputError(
-        "the kernel is {shape}, and there is no recurrent kernel.",
-        "Add the recurrent kernel under the name recurrent_kernel.",
-        shape=format_shape(kernel.shape),
-    )
+    what = "the kernel is {shape}, and there is no recurrent kernel."
+    advice = "Add the recurrent kernel under the name recurrent_kernel."
+    raise InputError(what, advice, shape=format_shape(kernel.shape))
 
 
 def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]:
@@ -292,11 +290,9 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
             count=len(GATES[class_name or ""]),
             known=min(known),
         )
-    raise InputError(
-        "the recurrent kernel is {found}, which is not the shape of any layer.",
-        "It is (units, units) for SimpleRNN, (units, 3 * units) for GRU, (units, 4 * units) for LSTM.",
-        found=shape,
-    )
+    what = "the recurrent kernel is {found}, which is not the shape of any layer."
+    advice = "It is (units, units) for SimpleRNN, (units, 3 * units) for GRU, (units, 4 * units) for LSTM."
+    raise InputError(what, advice, found=shape)
 
 
 def _split_biases(roles: Mapping[str, Array], width: int) -> tuple[Array, ...]:
@@ -304,12 +300,9 @@ def _split_biases(roles: Mapping[str, Array], width: int) -> tuple[Array, ...]:
     vectors: list[Array] = []
     for array in (roles[role] for role in ("bias", "recurrent_bias") if role in roles):
         if array.size not in (width, 2 * width):
-            raise InputError(
-                "a bias is {shape}, not {wanted}.",
-                "Give the bias that belongs to these kernels, or leave it out if there is none.",
-                shape=format_shape(array.shape),
-                wanted=format_shape((width,)),
-            )
+            what = "a bias is {shape}, not {wanted}."
+            advice = "Give the bias that belongs to these kernels, or leave it out if there is none."
+            raise InputError(what, advice, shape=format_shape(array.shape), wanted=format_shape((width,)))
         vectors += list(array.reshape(-1, width))
     if len(vectors) > 2:
         raise InputError("there are {count} biases.", "A layer has one or two.", count=len(vectors))
@@ -337,19 +330,13 @@ def read_described(source: Source) -> tuple[Spec | None, Mapping[str, Array], tu
     with inside(source.name):
         node = _choose_node(contents, names)
         if isinstance(contents, Program) and node.name in contents.refusals:
-            raise InputError(
-                "{node}: rnncli does not compute it: {reason}.",
-                "Choose a different node after a #.",
-                node=node.name,
-                reason=contents.refusals[node.name],
-            )
+            what = "{node}: rnncli does not compute it: {reason}."
+            advice = "Choose a different node after a #."
+            raise InputError(what, advice, node=node.name, reason=contents.refusals[node.name])
         if not node.weights:
-            raise InputError(
-                "{node}: its weights are not in the file; the graph computes them.",
-                "Run the graph with its own input: {option}",
-                node=node.name,
-                option=model_option(contents.file, [node.name]),
-            )
+            what = "{node}: its weights are not in the file; the graph computes them."
+            advice = "Run the graph with its own input: {option}"
+            raise InputError(what, advice, node=node.name, option=model_option(contents.file, [node.name]))
         spec = require_explained(spec_of(node))
     return spec, node.weights, _note_left_out(contents, node)
 

@@ -160,11 +160,8 @@ def detect_format(source: Source, input_format: str | None = None, advice: Text 
     name = input_format.lower().lstrip(".").replace("-", "_")
     name = name if name in FORMATS else SUFFIXES.get(f".{name}", name)
     if name not in FORMATS:
-        raise InputError(
-            "there is no input format {input_format!r}.",
-            did_you_mean(input_format, FORMATS),
-            input_format=input_format,
-        )
+        what = "there is no input format {input_format!r}."
+        raise InputError(what, did_you_mean(input_format, FORMATS), input_format=input_format)
     return name
 
 
@@ -209,10 +206,8 @@ def _sniff(source: Source) -> str:
     data = source.content()
     if b"\n[step]" in data[:CELL_BYTES]:
         with inside(source.name):
-            raise InputError(
-                "it is a cell written as equations, not an input.",
-                "Save it, and run it as a layer: rnncli run --layer @FILE.toml",
-            )
+            what = "it is a cell written as equations, not an input."
+            raise InputError(what, "Save it, and run it as a layer: rnncli run --layer @FILE.toml")
     text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
     if not text or text[:1] in b"[{":
         return "json"

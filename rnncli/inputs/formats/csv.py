@@ -122,11 +122,8 @@ class _Table:
         cells = [cell.strip() for cell in self._cells()]
         self.header = tuple(cells) if is_header(cells, self.decimal) else ()
         if self.header and len(sample) == 1:
-            raise InputError(
-                "it has the header {header} and no rows.",
-                "Give one row of numbers per time step.",
-                header=", ".join(self.header),
-            )
+            what = "it has the header {header} and no rows."
+            raise InputError(what, "Give one row of numbers per time step.", header=", ".join(self.header))
         self.width, (self.first, _) = len(cells), sample[bool(self.header)]
         self.by = (
             None
@@ -315,10 +312,8 @@ def choose_columns(options: ReadOptions, header: Sequence[str], width: int, by: 
     if columns:
         return columns
     if options.columns is options.drop is None:
-        raise InputError(
-            "it has no column beside the batch column.",
-            "Add a column of numbers, or leave {--batch-column} out.",
-        )
+        what = "it has no column beside the batch column."
+        raise InputError(what, "Add a column of numbers, or leave {--batch-column} out.")
     raise InputError("no column is left to read.", "Choose others with {--columns}, or leave {--drop} out.")
 
 

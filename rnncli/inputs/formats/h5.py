@@ -15,8 +15,5 @@ def read(source: Source, options: ReadOptions) -> Document:
     file = shlex.quote(str(source.path or source.name))
     if str(source.name).lower().endswith(".weights.h5"):
         raise InputError("it contains weights, not inputs.", "Use {--weights:file}", file=file)
-    raise InputError(
-        "it is a saved model, not an input.",
-        "Run the model as it was saved: rnncli run INPUT --model {file}",
-        file=file,
-    )
+    what = "it is a saved model, not an input."
+    raise InputError(what, "Run the model as it was saved: rnncli run INPUT --model {file}", file=file)

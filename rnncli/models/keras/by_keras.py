@@ -303,11 +303,8 @@ def _other_outputs(
 def _note_cells(cells: Mapping[str, str]) -> Iterator[Text]:
     for name, cell in cells.items():
         if cell:
-            yield Message(
-                "{name} is shown as Keras returned it: its cell {cell} is code, which has no gates to show",
-                name=name,
-                cell=cell,
-            )
+            text = "{name} is shown as Keras returned it: its cell {cell} is code, which has no gates to show"
+            yield Message(text, name=name, cell=cell)
 
 
 def _require_same_rules(graph: Graph) -> None:

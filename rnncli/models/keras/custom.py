@@ -57,22 +57,16 @@ def read(given: Any) -> CustomObjects:
         return CustomObjects(frozenset(given), objects=given)
     source = find_source(given)
     if source.path is None or source.suffix != ".py":
-        raise UsageError(
-            "{--custom-objects:name} is not a file of Python.",
-            "Give the file that defines the classes: {--custom-objects layers.py}",
-            name=source.name,
-        )
+        advice = "Give the file that defines the classes: {--custom-objects layers.py}"
+        raise UsageError("{--custom-objects:name} is not a file of Python.", advice, name=source.name)
     with inside(source.name):
         try:
             tree = ast.parse(read_utf8(source))
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
-            raise InputError(
-                "line {line} is not Python: {error}.",
-                "Correct the file.",
-                line=line,
-                error=getattr(error, "msg", error),
-            ) from None
+            what = "line {line} is not Python: {error}."
+            advice = "Correct the file."
+            raise InputError(what, advice, line=line, error=getattr(error, "msg", error)) from None
     return CustomObjects(frozenset(_names_in(tree)), source.path.absolute())
 
 

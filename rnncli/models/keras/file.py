@@ -153,12 +153,8 @@ def _advise_inner(file: Text, names: list[str]) -> Text:
     weights = [name for name in names if name.endswith(WEIGHTS)]
     models = [name for name in names if name.endswith(KERAS_SUFFIXES) and not name.endswith(".weights.h5")]
     if models:
-        return Message(
-            "It holds {models}; give {--model} '{file}!{first}', or unpack it.",
-            models=format_names(models),
-            file=file,
-            first=models[0],
-        )
+        text = "It holds {models}; give {--model} '{file}!{first}', or unpack it."
+        return Message(text, models=format_names(models), file=file, first=models[0])
     if folders := [folder for name in weights if (folder := name.rpartition("/")[0])]:
         folder = min(folders)
         return Message(

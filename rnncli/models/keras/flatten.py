@@ -69,11 +69,8 @@ class Flattener:
         for index, link in enumerate(plan.inputs):
             layer = plan.layers[link.layer]
             if layer["class_name"] != "InputLayer":
-                raise InputError(
-                    "{layer}: the model's input is the output of this layer, not an Input.",
-                    ADVICE,
-                    layer=link.layer,
-                )
+                what = "{layer}: the model's input is the output of this layer, not an Input."
+                raise InputError(what, ADVICE, layer=link.layer)
             outputs[link.layer, 0] = (self._input(layer, prefix) if given is None else given[index],)
         for name, index in plan.order(outputs):
             args, kwargs = plan.calls[name][index]
@@ -188,11 +185,8 @@ def _with_input(entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], p
     if entry["class_name"] != "Sequential":
         return entry
     if not config["layers"]:
-        raise InputError(
-            "{of}: there is no layer in this model.",
-            "Add layers to it, and save it again.",
-            of=name_of(entry),
-        )
+        what = "{of}: there is no layer in this model."
+        raise InputError(what, "Add layers to it, and save it again.", of=name_of(entry))
     if config["layers"][0]["class_name"] == "InputLayer":
         return entry
     first = {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)}

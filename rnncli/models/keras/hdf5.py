@@ -293,11 +293,8 @@ class _FileWalk:
             if not self._has(group, name):
                 raise InputError("it lists {place}, but does not contain it.", place=path)
             if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
-                raise InputError(
-                    "{name}/{child} is a link to another place or file.",
-                    name=group.name.rstrip("/"),
-                    child=name,
-                )
+                what = "{name}/{child} is a link to another place or file."
+                raise InputError(what, name=group.name.rstrip("/"), child=name)
             group = group[name]
         return group
 

@@ -107,11 +107,9 @@ def _build_graph(
     translator = Translator(origin)
     model = translator.entry(config, "")
     if translate_class(config, origin) not in MODELS:
-        raise InputError(
-            "the file does not hold the graph of this model, which is in its class {config}.",
-            "Build it as a Sequential or functional model, and save that.",
-            config=config["class_name"],
-        )
+        what = "the file does not hold the graph of this model, which is in its class {config}."
+        advice = "Build it as a Sequential or functional model, and save that."
+        raise InputError(what, advice, config=config["class_name"])
     if "layers" not in model["config"]:
         raise InputError("the config of this model has no layers.", keras_file.ADVICE)
     flattener = Flattener(read_weights(model["config"]), origin.old)
@@ -130,11 +128,8 @@ def _check(config: Any, origin: Origin) -> None:
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise InputError("its config does not describe a Keras model.", keras_file.ADVICE)
     if origin.version and origin.version < (2,):
-        raise InputError(
-            "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later.",
-            "Load it in Keras 2.3 and save it again.",
-            text=origin.text,
-        )
+        what = "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later."
+        raise InputError(what, "Load it in Keras 2.3 and save it again.", text=origin.text)
 
 
 def _require_state_order(node: Node, translator: Translator) -> None:

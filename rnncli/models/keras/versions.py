@@ -175,11 +175,8 @@ class Translator:
         if "dtype" not in entry["config"] or config["dtype"] is None:
             del config["dtype"]
         if config.pop("time_major", False):
-            raise InputError(
-                "{place}: time_major=True is not supported: its input is (timesteps, batch, features).",
-                "Save the model with time_major=False.",
-                place=path,
-            )
+            what = "{place}: time_major=True is not supported: its input is (timesteps, batch, features)."
+            raise InputError(what, "Save the model with time_major=False.", place=path)
         for key in _ACTIVATIONS:
             if key in config:
                 config[key] = self._activation(config[key], path)
@@ -233,11 +230,8 @@ class Translator:
             config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
             config.update({"reset_after": True} if class_name == "GRU" else {})
         elif self.origin.old and class_name in _GATED and "recurrent_activation" not in config:
-            raise InputError(
-                "{place}: its config has no recurrent_activation, whose default changed within Keras 2.",
-                "Load it in the Keras that saved it, and save it again.",
-                place=path,
-            )
+            what = "{place}: its config has no recurrent_activation, whose default changed within Keras 2."
+            raise InputError(what, "Load it in the Keras that saved it, and save it again.", place=path)
         if class_name in ("GRU", "GRUCell") and self.origin.old and "reset_after" not in config:
             config["reset_after"] = False
             self.no_reset.append(path)

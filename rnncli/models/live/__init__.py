@@ -35,11 +35,9 @@ def find_framework(value: object) -> Framework | None:
     if torch is not None and isinstance(value, torch.nn.Module):
         return "torch"
     if any(base.__module__.split(".")[0] == "tf_keras" for base in type(value).__mro__[:-1]):
-        raise UsageError(
-            "{name} is a model of tf_keras, which is Keras 2.",
-            "Save it and give the file: model.save('model.h5'), then model='model.h5'.",
-            name=type(value).__name__,
-        )
+        what = "{name} is a model of tf_keras, which is Keras 2."
+        advice = "Save it and give the file: model.save('model.h5'), then model='model.h5'."
+        raise UsageError(what, advice, name=type(value).__name__)
     return None
 
 

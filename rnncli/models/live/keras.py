@@ -188,11 +188,9 @@ def _require_eager(targets: Sequence[Held]) -> None:
         return
     for layer in (layer for target in targets for layer in (*target.owners, target.layer)):
         if hasattr(layer.call, "get_concrete_function"):
-            raise LayerError(
-                "{class_name}.call is a tf.function: the calls inside it cannot be seen.",
-                "Leave @tf.function out, or call tensorflow.config.run_functions_eagerly(True) first.",
-                class_name=type(layer).__name__,
-            )
+            what = "{class_name}.call is a tf.function: the calls inside it cannot be seen."
+            advice = "Leave @tf.function out, or call tensorflow.config.run_functions_eagerly(True) first."
+            raise LayerError(what, advice, class_name=type(layer).__name__)
 
 
 def _refuse_unbuilt(target: Held) -> LayerError:

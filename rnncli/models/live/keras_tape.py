@@ -47,10 +47,8 @@ class _TensorflowTape(tape.Tape):
         tensors = flatten("output", returned, lambda value: value if hasattr(value, "shape") else None)
         name, self.output = next(iter(tensors.items()), ("output", None))
         if self.output is None or not self.output.dtype.is_floating:
-            raise LayerError(
-                "{--whole}: the first output has no floating-point numbers.",
-                "Let the model return its scores.",
-            )
+            what = "{--whole}: the first output has no floating-point numbers."
+            raise LayerError(what, "Let the model return its scores.")
         shapes = tuple(self.leaf.shape), tuple(self.output.shape)
         self.found = self.measure(name, shapes, self.leaf.dtype.name)
         del self.tape

@@ -272,10 +272,8 @@ def stack_sequences(given: Sequence[Any]) -> Array:
             [np.asarray(item.detach().cpu() if hasattr(item, "detach") else item) for item in given]
         )
     except ValueError:
-        raise InputError(
-            "sequences differ in length.",
-            "Pad them to one length, and give the length of each: {--lengths 5,3,2}.",
-        ) from None
+        advice = "Pad them to one length, and give the length of each: {--lengths 5,3,2}."
+        raise InputError("sequences differ in length.", advice) from None
 
 
 def to_mask(name: str, given: Array, shape: tuple[int, ...], ranks: tuple[int, ...] = (2,)) -> Array:

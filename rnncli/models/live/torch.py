@@ -228,10 +228,8 @@ class _TorchRecorder:
     def notes(self) -> Iterator[Text]:
         """Yield a remark on layers whose numbers a hook changes."""
         if self.hooked:
-            yield Message(
-                "a forward hook changes what {names} returns; what is shown is from before the hook",
-                names=format_names(list(self.hooked)),
-            )
+            text = "a forward hook changes what {names} returns; what is shown is from before the hook"
+            yield Message(text, names=format_names(list(self.hooked)))
 
     def _layers(self, path: str, module: nn.Module) -> Module:
         """Return the layers of a module with copies of its weights, made again if a weight has changed."""
@@ -324,11 +322,8 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
 def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:
     """Return the input packed.  given: `lengths`, or a `mask` whose steps are all at the start."""
     if isinstance(value, PackedSequence) or value.ndim != 3:
-        raise UsageError(
-            "{option}: the input is not a batch of padded sequences.",
-            "Give an input of 3 axes, or leave {option} out.",
-            option=name,
-        )
+        what = "{option}: the input is not a batch of padded sequences."
+        raise UsageError(what, "Give an input of 3 axes, or leave {option} out.", option=name)
     first = bool(model.batch_first)
     shape = tuple(value.shape) if first else (value.shape[1], value.shape[0], *value.shape[2:])
     mask = to_mask(name, given, shape)
@@ -363,11 +358,9 @@ def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:
             value = np.array(value)
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biufc":
-            raise InputError(
-                "the input is of type {dtype}, and PyTorch has no tensor of such values.",
-                "Give numbers; of a table, the columns of numbers: {--columns a,b}.",
-                dtype=value.dtype,
-            )
+            what = "the input is of type {dtype}, and PyTorch has no tensor of such values."
+            advice = "Give numbers; of a table, the columns of numbers: {--columns a,b}."
+            raise InputError(what, advice, dtype=value.dtype)
         kind = like.dtype if value.dtype.kind == "f" or floats else None
         kind = torch.int64 if kind is None and value.dtype.kind in "iu" else kind
         return torch.tensor(value, dtype=kind, device=like.device)
@@ -393,11 +386,8 @@ def _require_recordable(model: nn.Module, named: Mapping[str, Any]) -> None:
             "{name} has lazy weights, whose shapes are not known yet.", "Call it once first.", name=name
         )
     if any(weight.is_meta for weight in weights):
-        raise LayerError(
-            "{name} is on the meta device, so its weights have no numbers.",
-            "Give it numbers first: model.to_empty(device='cpu'), then load_state_dict.",
-            name=name,
-        )
+        advice = "Give it numbers first: model.to_empty(device='cpu'), then load_state_dict."
+        raise LayerError("{name} is on the meta device, so its weights have no numbers.", advice, name=name)
     if isinstance(model, nn.DataParallel) and model.device_ids:
         raise LayerError("{name} runs copies of its module.", "Give model.module.", name=name)
 
@@ -447,10 +437,8 @@ def _notes(
 ) -> Iterator[Text]:
     seen = {re.sub(r"_l\d+$", "", call.path) for call in calls} | {call.path for call in calls}
     if missed := [path for path in chosen if path not in seen]:
-        yield Message(
-            "not called, or out of sight (in another thread, or in torch.vmap): {names}",
-            names=", ".join(missed),
-        )
+        text = "not called, or out of sight (in another thread, or in torch.vmap): {names}"
+        yield Message(text, names=", ".join(missed))
     if changed:
         yield Message("the call itself changed {names}; they stay changed", names=format_names(changed))
     if written:

@@ -174,12 +174,8 @@ class Model(SavedModel):
             if free
             else Message("Export the model again without it.")
         )
-        raise LayerError(
-            "{refused}: rnncli does not compute it: {refusals}.",
-            advice,
-            refused=refused,
-            refusals=self.contents.refusals[refused],
-        )
+        what = "{refused}: rnncli does not compute it: {refusals}."
+        raise LayerError(what, advice, refused=refused, refusals=self.contents.refusals[refused])
 
 
 class _Prepared:

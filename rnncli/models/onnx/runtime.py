@@ -175,11 +175,8 @@ def _explain_failure(reason: str) -> InputError:
         return InputError(
             "ONNX Runtime cannot run the model: {reason}", "Export the model in float32.", reason=reason
         )
-    return InputError(
-        "ONNX Runtime cannot take these inputs: {reason}",
-        "Give inputs of the sizes and values that the model was made for.",
-        reason=reason,
-    )
+    what = "ONNX Runtime cannot take these inputs: {reason}"
+    return InputError(what, "Give inputs of the sizes and values that the model was made for.", reason=reason)
 
 
 def _reason(error: Exception) -> str:
@@ -209,13 +206,9 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
                 op_type=node.op_type,
             )
         if is_recurrent(node) and BFLOAT16 in map(dtypes.get, inputs_of(node)[:4]):
-            raise LayerError(
-                "{name} ({op_type}) computes in {dtype}, which is not supported.",
-                "Export the model in float32.",
-                name=node.name,
-                op_type=node.op_type,
-                dtype="bfloat16",
-            )
+            what = "{name} ({op_type}) computes in {dtype}, which is not supported."
+            advice = "Export the model in float32."
+            raise LayerError(what, advice, name=node.name, op_type=node.op_type, dtype="bfloat16")
 
 
 def find_dependents(model: Any) -> dict[str, str]:

@@ -109,12 +109,8 @@ def parse(given: str | Mapping[str, Any]) -> dict[str, str]:
                 if name in options
                 else Message("{item!r} is not NAME=VALUE", item=item.strip())
             )
-            raise UsageError(
-                "{--assume:text}: {what}.",
-                "Write NAME=VALUE, several with commas between: {--assume activation=relu,gates=iofg}.",
-                text=text,
-                what=what,
-            )
+            advice = "Write NAME=VALUE, several with commas between: {--assume activation=relu,gates=iofg}."
+            raise UsageError("{--assume:text}: {what}.", advice, text=text, what=what)
         options[name] = value
     return options
 

@@ -60,10 +60,8 @@ def _torch() -> Any:
         with isolated():
             import torch
     except ImportError:
-        raise EngineError(
-            "{--check}: PyTorch is not installed; it is needed to run the layers of this file.",
-            "pip install torch",
-        ) from None
+        what = "{--check}: PyTorch is not installed; it is needed to run the layers of this file."
+        raise EngineError(what, "pip install torch") from None
     return torch
 
 

@@ -83,11 +83,9 @@ def _read_variables(prefix: str, size: int, layers: Mapping[str, str]) -> Any:
             except InputError:
                 raise
             except Exception as error:  # TensorFlow raises many types
-                raise InputError(
-                    "it is not a checkpoint that TensorFlow can read: {line}.",
-                    "Write it again.",
-                    line=str(error).split("\n")[0][:200].rstrip("."),
-                ) from None
+                what = "it is not a checkpoint that TensorFlow can read: {line}."
+                advice = "Write it again."
+                raise InputError(what, advice, line=str(error).split("\n")[0][:200].rstrip(".")) from None
     return {"shapes": {name: shapes[key] for name, key in names.items()}, "arrays": arrays}
 
 

@@ -327,11 +327,9 @@ def read_json(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     value = formats.load(source, "json")
     with inside(source.name):
         if isinstance(value, dict) and "inputs" in value:
-            raise InputError(
-                "it is a case document, which describes a layer.",
-                "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
-                file=shlex.quote(str(source.path or "-")),
-            )
+            what = "it is a case document, which describes a layer."
+            advice = "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1"
+            raise InputError(what, advice, file=shlex.quote(str(source.path or "-")))
         return recognize.find_modules(source.name, named_arrays.to_weights(value), layers=layers)
 
 

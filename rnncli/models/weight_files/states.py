@@ -103,10 +103,8 @@ def _from_pytorch(modules: Sequence[Module], raw: Any) -> dict[str, list[Array]]
         if not raw or len(raw) > len(kinds) or any(array.ndim != 3 for array in raw):
             return None
     if len(modules) > 1 or not modules[0].tensors:
-        raise InputError(
-            "h_0 and c_0 are the states of one module of PyTorch.",
-            "Give the states by layer, or choose a module: {--model FILE#MODULE}.",
-        )
+        what = "h_0 and c_0 are the states of one module of PyTorch."
+        raise InputError(what, "Give the states by layer, or choose a module: {--model FILE#MODULE}.")
     nodes = modules[0].nodes
     wanted = "hc" if nodes[0].core_class == "LSTM" else "h"
     directions = 2 if nodes[0].class_name == "Bidirectional" else 1
