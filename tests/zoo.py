@@ -1,7 +1,5 @@
 """Models as people write them, in a few lines each: subclasses that hold layers, and what calls these."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

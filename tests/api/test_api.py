@@ -1,7 +1,5 @@
 """rnncli.run: plain arguments, the same answers, and errors that say what came."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What rnncli.run and its companions give back in Python: arrays by name, and the command line's tables."""
 
-from __future__ import annotations
-
 import copy
 import csv
 import inspect

@@ -1,7 +1,5 @@
 """What other libraries have: tensors, frames, get_weights(), state_dict(), what a call returned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from html import unescape
 from pathlib import Path

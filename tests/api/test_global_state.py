@@ -1,7 +1,5 @@
 """No call changes what its caller has: random generators, environment, descriptors, warnings, options."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Python refuses and notes what the command line does."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

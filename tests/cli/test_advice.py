@@ -1,7 +1,5 @@
 """What the messages of the package name exists: every flag, every command, every extra."""
 
-from __future__ import annotations
-
 import ast
 import re
 import tomllib

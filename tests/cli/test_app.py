@@ -1,7 +1,5 @@
 """The command line itself: help, names, flags and their misspellings."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import platform

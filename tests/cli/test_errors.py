@@ -6,8 +6,6 @@ command that follows that line.  The message has no English left in Korean.  The
 place in the sources that raises an error whose message no other test has.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What a flag does beside a document, `--hold`, and a flag that could do nothing is refused."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """What to try next: every command that is shown works as it is printed, and only people see it."""
 
-from __future__ import annotations
-
 import shlex
 
 import pytest

@@ -1,7 +1,5 @@
 """Text that nobody means: any words, names that are not text, too deep, too long, or half a number."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

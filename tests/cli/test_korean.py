@@ -1,7 +1,5 @@
 """Every message, note and text of the help has a Korean text; names, numbers and commands stay."""
 
-from __future__ import annotations
-
 import ast
 import re
 from _string import formatter_parser  # type: ignore[import-not-found]

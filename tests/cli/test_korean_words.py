@@ -1,7 +1,5 @@
 """The Korean of texts, pages and the lesson: words and sentences that a teacher would not say."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

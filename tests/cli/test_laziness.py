@@ -1,7 +1,5 @@
 """Nothing heavy is imported by a command that does not need it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What is said on stderr: never at the cost of the data, never before the answer, never inside a word."""
 
-from __future__ import annotations
-
 import io
 import os
 import subprocess

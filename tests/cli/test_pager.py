@@ -1,7 +1,5 @@
 """Pages in a terminal: the keys that a reader presses, in a real pseudo-terminal."""
 
-from __future__ import annotations
-
 import signal
 import termios
 import time

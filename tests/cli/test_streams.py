@@ -1,7 +1,5 @@
 """Streams, files and endings: pipes, closed readers, full disks, interrupts, narrow encodings."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Frameworks load what --to writes for them, and return what Keras returns."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every layout there and back, bit for bit; and the layers that a layout cannot hold."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The LSTM with peepholes of ONNX, written as arrays and read again; ONNX Runtime computes from both."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

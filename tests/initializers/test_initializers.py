@@ -1,7 +1,5 @@
 """Every initializer against Keras: numbers, names, what is refused, and the seeds that are taken."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -7,8 +7,6 @@ sums over such weights, carried on from step to step: they may be three times as
 are, besides what engines always differ by.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

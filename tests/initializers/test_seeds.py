@@ -1,7 +1,5 @@
 """Random bits and draws: known answers, then Keras itself."""
 
-from __future__ import annotations
-
 import random
 
 import keras

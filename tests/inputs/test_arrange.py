@@ -1,7 +1,5 @@
 """What was read, brought to (batch, timesteps, features) with a mask."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

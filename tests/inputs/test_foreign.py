@@ -1,7 +1,5 @@
 """Files that are not read: the line in the refusal is run, and what it writes is held to the framework."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Binary files that attack or are broken: any bytes end in an answer or in an InputError, soon and small."""
 
-from __future__ import annotations
-
 import io
 import json
 import random

@@ -3,8 +3,6 @@
 What broke once stands in the corpus; --hypothesis-profile=thorough looks for more.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import random

@@ -1,7 +1,5 @@
 """--lengths: the real time steps of each sequence."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from typing import Any

@@ -1,7 +1,5 @@
 """Case documents that say in words what their numbers mean."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

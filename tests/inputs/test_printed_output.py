@@ -1,7 +1,5 @@
 """What rnncli printed for people, given back to it: the message says what to print instead."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

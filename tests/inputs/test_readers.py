@@ -1,7 +1,5 @@
 """Which reader a source gets: by its suffix, by its content or by name; and the names of sources."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which tensors of a result a framework's name is: `output`, `h_n`."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

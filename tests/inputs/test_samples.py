@@ -1,7 +1,5 @@
 """The built-in samples, and the layers that were trained on them."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

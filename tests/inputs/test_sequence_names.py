@@ -1,7 +1,5 @@
 """Sequences that --batch-column finds keep their names in every output."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

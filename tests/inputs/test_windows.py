@@ -1,7 +1,5 @@
 """--window and --stride cut one series into the sequences of a batch; --columns and --drop choose columns."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which part of its output a last state of Bidirectional equals."""
 
-from __future__ import annotations
-
 import pytest
 
 from rnncli import layers

@@ -1,7 +1,5 @@
 """Dropout as a layer of a stack: nothing at rest, Keras's own draw in training, and its one seed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A layer is one new file in a list; engines and targets that do not know its step refuse it by name."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

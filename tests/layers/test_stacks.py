@@ -1,7 +1,5 @@
 """Stacks: what a layer passes on, what cells are called, and work that is done once, linear in the depth."""
 
-from __future__ import annotations
-
 import cProfile
 import json
 import pstats

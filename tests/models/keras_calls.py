@@ -1,7 +1,5 @@
 """A saved model followed in NumPy, and how to compare it with the model in Keras."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable
 from pathlib import Path

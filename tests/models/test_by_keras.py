@@ -1,7 +1,5 @@
 """What only Keras computes: models in half precision, and models of text.  Keras itself is the oracle."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`--custom-objects`: the classes of a model that has its own.  The model itself, in Keras, is the oracle."""
 
-from __future__ import annotations
-
 import json
 import runpy
 from pathlib import Path

@@ -1,7 +1,5 @@
 """HDF5 files that attack: what leads out of the file, crashes, hangs or explodes ends in one message."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal

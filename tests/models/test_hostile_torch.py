@@ -1,7 +1,5 @@
 """PyTorch files that attack or are broken: a small file takes little time and memory, and runs nothing."""
 
-from __future__ import annotations
-
 import io
 import pickle
 import random

@@ -1,7 +1,5 @@
 """The cells of TensorFlow 1, in checkpoints that TensorFlow writes, held to their formulas as loops."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """--check of models of Keras 2 runs tf_keras, on files as its versions wrote them."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

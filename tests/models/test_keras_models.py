@@ -1,7 +1,5 @@
 """Whole Keras models read as graphs: nodes, calls, configs and weights, held to Keras's own model."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files as Keras 2.1 to 2.12 wrote them, made by hand, and held to tf_keras where that reads them."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """Keras reads the model of a file in a process of its own, which is limited and knows no secrets."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

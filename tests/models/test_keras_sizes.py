@@ -1,7 +1,5 @@
 """Models that Keras runs: a small file takes little memory, and ordinary models run as before."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Weights that Keras saved, against the layers that saved them, and in the layers that are asked for."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

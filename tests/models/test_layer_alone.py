@@ -3,8 +3,6 @@
 The command is taken out of the message, and INPUT in it is replaced by what Keras gives the layer.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Saved Keras models followed without Keras: every recurrent layer's input, mask and state, every output."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Inputs of saved models: by name or alone, and generated ones."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Saved models of Keras: whose rules about masks hold, and what is refused by name."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

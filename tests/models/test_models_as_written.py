@@ -1,7 +1,5 @@
 """Models as people write them, saved in their files: every recurrent tensor against the framework's own."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recurrent layers that exporters write as a Loop or Scan: counted and named, never skipped in silence."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Recurrent nodes of ONNX against ONNX Runtime and the standard's own cases; and what cannot be run."""
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """ONNX files: what is in them, data in other files, and files that are broken, hostile or without an end."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

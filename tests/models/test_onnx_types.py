@@ -3,8 +3,6 @@
 The reference of the package onnx is the oracle, which computes all of these.
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """#NAME of a layer that is not recurrent, and the note that names --all-layers."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Models as published packages have them: what is unknown is refused by name, with advice that works."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """PyTorch's modules, read back from files and computed here, against what PyTorch returns."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Limits on the memory of one operation of a model, and on the processor time of work in a thread."""
 
-from __future__ import annotations
-
 import resource
 import sys
 import threading

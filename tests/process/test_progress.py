@@ -1,7 +1,5 @@
 """Long computations report how far they are, and are the same in blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

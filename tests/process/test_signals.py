@@ -1,7 +1,5 @@
 """Signals that are deferred, and signals that clean up first."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

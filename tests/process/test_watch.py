@@ -1,7 +1,5 @@
 """A native crash of an engine is an error of the command line, never a dead process."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

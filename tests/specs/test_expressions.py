@@ -1,7 +1,5 @@
 """Expressions: what is read, what is refused, and where the caret points."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Flags beside an expression or a config: they fill in what it does not say."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Any value at any place of a layer's config ends in an answer or in an error of rnncli's own, exit 2."""
 
-from __future__ import annotations
-
 import copy
 import json
 import random

@@ -1,7 +1,5 @@
 """What is written about a layer, in any form, is the layer that Keras makes of it."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

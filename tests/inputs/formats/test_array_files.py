@@ -1,7 +1,5 @@
 """Files of arrays: npy, npz and safetensors, also as states and weights."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

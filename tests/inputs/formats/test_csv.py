@@ -1,7 +1,5 @@
 """CSV: headers, delimiters and decimal signs, and every way in which a table can be wrong."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """JSON: numbers, case documents and streams of lines, and every way in which they can be wrong."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

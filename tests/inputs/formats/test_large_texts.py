@@ -1,7 +1,5 @@
 """Large texts: how much memory they take, and where their faults are."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Every layer that is computed without Keras, over its options, held to the Keras layer: numbers and mask."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -3,8 +3,6 @@
 MODELS: by name, a function that makes the model, built, and an input.  SAVED: those that a file holds, too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The weights of a live object: by name, counted as its framework does, converted, ported and exported."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Live objects of Keras on PyTorch, in a process of their own: a process has one backend."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

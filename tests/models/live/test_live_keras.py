@@ -1,7 +1,5 @@
 """Recording a Keras object: what it is called with, what stays as it was, and what is refused."""
 
-from __future__ import annotations
-
 import random
 import threading
 import warnings

@@ -1,7 +1,5 @@
 """Models of Keras as people write them: every tensor of a recording against Keras, and against a file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

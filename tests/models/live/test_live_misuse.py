@@ -1,7 +1,5 @@
 """An input that does not fit a live object is refused in rnncli's words, before its framework fails."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """shape of live objects: classes, shapes and parameters as their frameworks have them; nothing is changed."""
 
-from __future__ import annotations
-
 import random
 from contextlib import nullcontext
 from typing import Any

@@ -1,7 +1,5 @@
 """PyTorch modules as live objects: every form of its layers, and what is refused."""
 
-from __future__ import annotations
-
 import copy
 import threading
 import warnings

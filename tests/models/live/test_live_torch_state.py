@@ -1,7 +1,5 @@
 """PyTorch modules as live objects: what a call leaves as it was, and what is said of the rest."""
 
-from __future__ import annotations
-
 import copy
 import random
 from collections.abc import Callable

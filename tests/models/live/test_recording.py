@@ -1,7 +1,5 @@
 """The values of a recording: steps that make a sequence, names of uses, attributes put back."""
 
-from __future__ import annotations
-
 from collections import OrderedDict, deque
 from types import SimpleNamespace
 from typing import Any

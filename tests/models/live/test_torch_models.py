@@ -1,7 +1,5 @@
 """Modules as people write them, as live objects: every recurrent tensor against PyTorch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
