@@ -55,13 +55,13 @@ PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
 _LEFT_OUT = re.compile(
-    r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|\n *(?=[])}])|(?<=[\[({])\n",
+    r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|,?\n *(?=[])}])|(?<=[\[({])\n",
     re.MULTILINE,
 )
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
 _COMMENT = re.compile(r" */\*.*?\*/|^ +|^\n", re.DOTALL | re.MULTILINE)
 """What does not stand in a page: imports, `export`, comments, indentation, empty lines, and the ends of
-lines at a bracket."""
+lines at a bracket, with the comma before it."""
 
 
 class BuiltPage(NamedTuple):

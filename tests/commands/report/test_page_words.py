@@ -1,11 +1,14 @@
 """Pages whose inputs are sentences: words that are picked, and sentences that are typed."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from command import Run
 from opened import WORDS, check_command
+
+import rnncli as api
 
 pytest_plugins = ["page_fixtures"]
 pytestmark = pytest.mark.slow
@@ -124,3 +127,26 @@ def test_outputs_and_the_layer_say_what_they_mean(reads: Any) -> None:
     assert page.page.locator(".value .answer").count() == 0
     page.page.get_by_label("Language").select_option("ko")
     assert page.page.locator(".about").inner_text() == "not에서 뒤집힙니다."
+
+
+def test_how_much_another_word_changes_a_number(opens: Any, rnncli: Run, tmp_path: Path) -> None:
+    """Not the slope: a gate that is full or empty has none, but the word "not" turns the answer."""
+    case = tmp_path / "case.json"
+    case.write_text(rnncli("samples", "review", "the film is not good").stdout)
+    document = json.loads(case.read_text())
+    page = opens(str(case))
+    page.number("hidden[0,4,0]").click()
+    label = page.page.locator(".depends").get_attribute("aria-label")
+    shown = [float(text.rsplit(" ", 1)[1]) for text in label.partition(": ")[2].split(", ")]
+
+    def last(sentence: list[str]) -> float:
+        answer = api.run({**document, "inputs": [" ".join(sentence)]})
+        return float(answer.hidden_states[0, 4, 0])
+
+    typed = ["the", "film", "is", "not", "good"]
+    for step, effect in enumerate(shown):
+        others = [[*typed[:step], word, *typed[step + 1 :]] for word in document["words"]]
+        largest = max(abs(last(other) - last(typed)) for other in others)
+        assert effect == pytest.approx(largest, abs=1e-4)
+    assert shown[3] > 1
+    assert page.page.locator(".most").inner_text().startswith("It depends most on not (t=3)")

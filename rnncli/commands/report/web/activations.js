@@ -7,7 +7,7 @@ const SELU_BELOW = 1.7580993408473766;
 const LEAK = 0.20000000298023224;
 const ROOT_OF_HALF = 0.7071067690849304;
 
-const clip = (x, low, high) => (x < low ? low : x > high ? high : x);
+export const clip = (x, low, high) => (x < low ? low : x > high ? high : x);
 const within = (x, low, high) => (x >= low && x <= high ? 1 : 0);
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 // The logarithm of 1 + exp(x), without overflow.

@@ -1,5 +1,6 @@
 // What acts where it stands: a gate is held, a change is taken back.
 
+import { clip } from "./activations.js";
 import { make, typed } from "./dom.js";
 import { hold, isEdited, undo } from "./settings.js";
 
@@ -29,7 +30,7 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
   };
   const onchange = () => {
     const value = typed(field.value);
-    if (!Number.isNaN(value)) set(bounds[line] ? Math.min(Math.max(value, low), high) : value);
+    if (!Number.isNaN(value)) set(bounds[line] ? clip(value, low, high) : value);
     else field.value = held ? String(held.value) : "";
   };
   const label = say("value of the held gate");

@@ -1,5 +1,6 @@
 // The cell: one step of one half as a diagram, as Python laid it out from the equations.
 
+import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { digits, draw, make, scroll } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
@@ -157,7 +158,7 @@ class Drawing {
     const { page, layer, half } = this;
     const { shapes, sizes } = this.loop.cell;
     const size = sizes[line];
-    const first = () => Math.min(Math.max(page.unitOf(layer, half, line) - Math.floor(rows / 2), 0), size - rows);
+    const first = () => clip(page.unitOf(layer, half, line) - Math.floor(rows / 2), 0, size - rows);
     const step = kind === "start" ? () => this.before() : () => page.step;
     const index = size > rows ? 6 + DIGIT * String(shapes[line].at(-1) - 1).length : 0; // before the number
     const room = Math.min(roomIn(wide * this.scale - index - (kind === "card" ? 8 : 0)), 6);
@@ -205,7 +206,7 @@ class Drawing {
     const { page, layer } = this;
     const { features } = this.loop.cell;
     const { rows } = shape;
-    const first = () => Math.min(Math.max(page.feature - Math.floor(rows / 2), 0), features - rows);
+    const first = () => clip(page.feature - Math.floor(rows / 2), 0, features - rows);
     const stepped = (unit) => ({
       layer,
       get step() {

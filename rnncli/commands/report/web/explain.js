@@ -29,7 +29,7 @@ export function explainPart(model, address, tree, indices) {
   const target = model.locate(address);
   const { layer, half, line, sequence, step, unit } = target;
   const loop = layer.halves[half];
-  const done = model.of(sequence)[model.layers.indexOf(layer)].halves[half];
+  const done = model.done(layer, sequence).halves[half];
   const reader = new EquationReader(model, target, loop, done);
   const about = { address, color: colorOf(target), kind: "part", name: line, half, layer: layer.prefix, step, unit };
   return { ...about, ...reader.read(tree, indices) };
@@ -49,26 +49,34 @@ function areBinary(model, layer) {
 /**
  * Return {layer, x, flips}: by how much the number at an address moves with each input number of its chain.
  *
- * x: the gradient, the move for +1; of a feature that is 0 or 1 (flips: which), the move if it were the other.
+ * x: the gradient, the move for +1; of a feature that is 0 or 1 (flips: which), the move if it were the other; of the
+ * numbers of a word (byWord), the largest move with another word there.
  */
 export function effectsOf(model, address) {
   const { layer, x } = model.gradient(address);
   const { sequence } = model.locate(address);
   const [, steps, features] = layer.x.shape;
   const flips = areBinary(model, layer);
+  const words = Object.values(model.data.words ?? {});
   const { units } = model.shown[0].halves.forward.cell;
-  const tries = steps * flips.filter(Boolean).length;
-  const isMuch = tries * steps * units * (units + features) > MOST_TRIED;
-  if (model.shown.length > 1 || isMuch) return { layer, x, flips: [] };
+  const tries = steps * (words.length + flips.filter(Boolean).length);
+  if (model.shown.length > 1 || tries * steps * units * (units + features) > MOST_TRIED) return { layer, x, flips: [] };
   const now = model.value(address);
+  const { numbers } = layer.x;
+  const moveWith = (values, place) => {
+    const changed = numbers.slice();
+    changed.set(values, place);
+    return model.value(address, { x: { ...layer.x, numbers: changed } }) - now;
+  };
   for (let index = 0; index < x.length; index++) {
-    if (!flips[index % features]) continue;
-    const numbers = layer.x.numbers.slice();
     const place = sequence * x.length + index;
-    numbers[place] = numbers[place] > 0.5 ? 0 : 1;
-    x[index] = model.value(address, { x: { ...layer.x, numbers } }) - now;
+    if (flips[index % features]) x[index] = moveWith([numbers[place] > 0.5 ? 0 : 1], place);
+    if (words.length > 0 && index % features === 0) {
+      const moves = words.map((word) => moveWith(word, place));
+      x.fill(moves.sort((one, other) => Math.abs(other) - Math.abs(one))[0], index, index + features);
+    }
   }
-  return { layer, x, flips };
+  return { layer, x, flips, byWord: words.length > 0 };
 }
 
 /** Return what a full bar stands for: 1, or 2, 5, 10, ... where an effect is larger. */
@@ -104,7 +112,7 @@ function explainInput(model, target) {
 }
 
 function explainReturned(model, { layer, tensor, sequence, row, unit }) {
-  const done = model.of(sequence)[model.layers.indexOf(layer)];
+  const done = model.done(layer, sequence);
   if (!layer.flags.bidirectional || tensor.half || layer.flags.merge === "concat") {
     const { half, unit: inside } = model.originOf({ layer, tensor, unit });
     return explainOutput(model, layer, half, tensor, done.halves[half], { sequence, row, unit: inside });
@@ -154,7 +162,7 @@ export function realStep(done, step) {
 function explainLine(model, target) {
   const { layer, half, line, sequence, step, unit } = target;
   const loop = layer.halves[half];
-  const done = model.of(sequence)[model.layers.indexOf(layer)].halves[half];
+  const done = model.done(layer, sequence).halves[half];
   const about = {
     ...{ name: line, half, layer: layer.prefix, step, unit, symbols: loop.cell.symbols[line] },
     ...{ isBackward: loop.backwards, isLast: step === done.order[done.steps - 1] },
@@ -185,7 +193,7 @@ const OPERATORS = { "*": " · ", "/": " / ", "**": " ^ " };
 /** Reads the numbers of an equation at one step. */
 class EquationReader {
   constructor(model, target, loop, done) {
-    const { x } = model.of(target.sequence)[model.layers.indexOf(target.layer)];
+    const { x } = model.done(target.layer, target.sequence);
     Object.assign(this, { model, target, loop, done, x, terms: [] });
   }
 

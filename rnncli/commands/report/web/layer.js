@@ -150,6 +150,11 @@ export class Model {
     return done;
   }
 
+  /** Return what a layer computed for a sequence. */
+  done(layer, sequence) {
+    return this.of(sequence)[this.layers.indexOf(layer)];
+  }
+
   compute(layer, sequence, done, given) {
     const below = layer.source === null ? null : done[layer.source];
     const { x, mask } = below ? { x: below.sequences[0], mask: below.mask } : this.inputOf(layer, sequence, given);
@@ -348,7 +353,7 @@ export class Model {
       tensors.find((named) => named.name === path + name) ??
       (isOld && tensors.find((named) => plain(named.name) === plain(path + name)));
     if (tensor) {
-      const shape = tensor.shape(this.of(0)[this.layers.indexOf(layer)]);
+      const shape = tensor.shape(this.done(layer, 0));
       const row = tensor.isSequence && indices.length > 2 ? step : Number.POSITIVE_INFINITY;
       const place = tensor.state === undefined ? indices.slice(-1) : indices.slice(1);
       return { kind: "returned", layer, tensor, sequence, row, unit: flatIndex(shape, place) };
@@ -360,7 +365,7 @@ export class Model {
 
   /** Return the indices of a number, or of the nearest that there is. */
   clip({ kind, layer, half, line, tensor, sequence, step, row, unit }) {
-    const done = this.of(0)[this.layers.indexOf(layer)];
+    const done = this.done(layer, 0);
     const inside = (index, size, least = 0) => Math.max(Math.min(index, size - 1), least);
     const { cell } = layer.halves[half ?? "forward"];
     const shape = { x: [cell.features], line: cell.shapes[line] }[kind] ?? tensor.shape(done);
@@ -407,7 +412,7 @@ export class Model {
     const { kind, layer, tensor, sequence, row, step } = target;
     if (kind !== "returned" && step >= 0) return step;
     const half = target.half ?? this.originOf(target).half;
-    const done = this.of(sequence)[this.layers.indexOf(layer)].halves[half];
+    const done = this.done(layer, sequence).halves[half];
     if (kind === "line") return done.order[0]; // of the state before it
     return tensor.isSequence ? this.stepOf(layer, half, done, row) : done.order[done.steps - 1];
   }

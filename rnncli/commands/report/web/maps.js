@@ -1,5 +1,6 @@
 // A large layer: one map of its numbers at a time, unit by time step, what is returned, and one unit over time.
 
+import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { choose, digits, draw, make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
@@ -92,8 +93,8 @@ export class Maps {
       columns: tensor.isSequence ? steps : 1,
       address: (step, unit) => `${tensor.name}[${page.sequence},${tensor.isSequence ? `${step},` : ""}${unit}]`,
     };
-    this.main = this.map(this.source, steps, Math.min(Math.max(this.source.size * 6, 96), 190));
-    const returned = this.map(this.result, this.result.columns, Math.min(Math.max(width * 2, 24), 64));
+    this.main = this.map(this.source, steps, clip(this.source.size * 6, 96, 190));
+    const returned = this.map(this.result, this.result.columns, clip(width * 2, 24, 64));
     if (!tensor.isSequence) returned.element.style.marginLeft = `${(100 * order.at(-1)) / steps}%`;
     this.matrices = page.model.halvesOf(layer).flatMap((half) => {
       const { cell } = layer.halves[half];
@@ -160,7 +161,7 @@ export class Maps {
           unit: units()[row * columns + column],
         }),
     };
-    const map = this.map(source, columns, Math.min(Math.max(first * 14, 64), 200));
+    const map = this.map(source, columns, clip(first * 14, 64, 200));
     const name = make("b", layer.flags.bidirectional ? `${half}/${line}` : line);
     const head = make("span.dim");
     const key = make("span.scale");
@@ -201,7 +202,7 @@ export class Maps {
   map(source, columns, height) {
     const { page } = this;
     const { size, kind } = source;
-    const inside = (offset, length, count) => Math.min(Math.max(Math.floor((offset / length) * count), 0), count - 1);
+    const inside = (offset, length, count) => clip(Math.floor((offset / length) * count), 0, count - 1);
     const open = (event) => {
       if (event.type === "pointermove" && !event.buttons) return;
       const box = canvas.getBoundingClientRect();

@@ -1,5 +1,6 @@
 // Numbers that can be opened: a button each, with the digits that fit, a color or a bar by a fixed scale, and a name.
 
+import { clip } from "./activations.js";
 import { digits, make } from "./dom.js";
 import { canDrag, drags } from "./drag.js";
 
@@ -88,18 +89,16 @@ export class Numbers {
       element.setAttribute("aria-label", name);
     }
     const [low, high] = scale();
-    const share = Number.isFinite(value) ? Math.min(Math.max((value - low) / (high - low || 1), 0), 1) : 0;
-    const zero = Math.min(Math.max(-low / (high - low || 1), 0), 1);
+    const along = (number) => clip((number - low) / (high - low || 1), 0, 1);
+    const set = (name, part) => element.style.setProperty(name, part.toFixed(3));
+    const [share, zero] = [Number.isFinite(value) ? along(value) : 0, along(0)];
     if (isBar) {
-      element.style.setProperty("--from", Math.min(share, zero).toFixed(3));
-      element.style.setProperty("--size", Math.abs(share - zero).toFixed(3));
-    } else {
-      const most = Math.max(high, -low);
-      element.style.setProperty("--v", Number.isFinite(value) ? Math.min(Math.abs(value) / most, 1).toFixed(3) : 0);
-    }
+      set("--from", Math.min(share, zero));
+      set("--size", Math.abs(share - zero));
+    } else set("--v", Number.isFinite(value) ? Math.min(Math.abs(value) / Math.max(high, -low), 1) : 0);
     element.classList.toggle("below", value < 0);
     const change = page.changeOf(address, value);
-    element.style.setProperty("--glow", change && Math.min(0.4 + (3 * change) / (high - low), 1).toFixed(2));
+    set("--glow", change && Math.min(0.4 + (3 * change) / (high - low), 1));
     element.classList.toggle("drag", canDrag(number));
     element.classList.toggle("chosen", address === page.chosen);
     element.classList.toggle("dragged", address === page.dragged);

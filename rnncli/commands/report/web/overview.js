@@ -1,5 +1,6 @@
 // The overview: a row for each vector, a column for each time step, and what is returned.
 
+import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
@@ -242,7 +243,7 @@ export class Overview {
     event.preventDefault();
     if (along && this.columns[this.page.step + along]) this.page.chooseStep(this.page.step + along, this.sequence);
     const numbers = this.columns[this.page.step];
-    const next = numbers[Math.min(Math.max(index + (down ?? 0), 0), numbers.length - 1)];
+    const next = numbers[clip(index + (down ?? 0), 0, numbers.length - 1)];
     this.stop = next;
     this.numbers.stopAt(next);
     next.element.focus();

@@ -1,5 +1,6 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
+import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { undoControls } from "./controls.js";
 import { drawnCell } from "./diagram.js";
@@ -99,7 +100,7 @@ class Page {
 
   /** Return what was computed for a layer. */
   done(layer, sequence = this.sequence) {
-    return this.model.of(sequence)[this.model.layers.indexOf(layer)];
+    return this.model.done(layer, sequence);
   }
 
   /** Return the word of a time step; "" without words. */
@@ -286,7 +287,7 @@ class Page {
     this.slider = { slider, out, button, indices: [] };
     const number = (name, axis, size) => {
       const onchange = (event) => {
-        const index = Math.min(Math.max(Number(event.target.value) || 0, 0), size - 1);
+        const index = clip(Number(event.target.value) || 0, 0, size - 1);
         this.at[axis] = index;
         this.chosen = moved(model, this.chosen, { at: this.at });
         this.show({});
@@ -463,7 +464,7 @@ class Page {
     this.isFresh = true;
     this.before = new Map(this.numbers.map(({ address, value }) => [address, value]));
     const { model, layer, sequence } = this;
-    const done = model.of(sequence)[model.layers.indexOf(layer)];
+    const done = model.done(layer, sequence);
     for (const tensor of model.tensors(layer)) {
       const shape = [...(tensor.isSequence ? [done.halves.forward.steps] : []), ...tensor.shape(done)];
       for (const [index, value] of tensor.of(done).entries()) {
@@ -587,7 +588,7 @@ function moved(model, address, { sequence, step, at }) {
     }
     const isTimed = kind !== "returned" || tensor.isSequence;
     if (step !== undefined && isTimed && indices.length > 2) {
-      const done = kind === "returned" && model.of(target.sequence)[model.layers.indexOf(layer)].halves[half];
+      const done = kind === "returned" && model.done(layer, target.sequence).halves[half];
       indices[1] = String(done ? model.stepOf(layer, half, done, step) : step);
     }
     return `[${indices.join(",")}]`;

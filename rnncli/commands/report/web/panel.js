@@ -1,5 +1,6 @@
 // Beside the picture: the chosen number and where it comes from, the returned tensors, and the same in code.
 
+import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { holdControl } from "./controls.js";
 import { copy, digits, make, refill, scroll, typed } from "./dom.js";
@@ -111,7 +112,7 @@ function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
     ...{ reset: say("reset gate"), candidate: say("candidate"), hidden: say("hidden state"), cell: say("cell state") },
   };
   const called = (text) => (names[text]?.includes(text) === false ? `${names[text]}(${text})` : (names[text] ?? text));
-  const done = model.of(sequence)[model.layers.indexOf(layer)];
+  const done = model.done(layer, sequence);
   const { steps } = done.halves.forward;
   const { cell } = layer.halves[half ?? "forward"];
   const feature = kind === "x" && layer.source === null && model.data.features[unit];
@@ -291,7 +292,11 @@ function dependence(page) {
   const effects = steps.map((step) => Math.abs(x[largest(indices.slice(step * features, (step + 1) * features))] ?? 0));
   if (effects.every((effect) => effect === 0)) return [make("p.dim", say("This number does not depend on the input."))];
   const full = fullBar(Math.max(...effects));
-  const title = say("How much this number depends on the input of each time step");
+  const title = say(
+    slopes.byWord
+      ? "How much another word at each time step can change this number"
+      : "How much this number depends on the input of each time step",
+  );
   const names = steps.map((step) => stepName(page, step, layer));
   const label = `${title}: ${effects.map((effect, step) => `${names[step]} ${digits(effect, 4)}`).join(", ")}`;
   const isShort = steps.length <= MOST_ROWS;
@@ -383,7 +388,7 @@ function returned(page, tensor, { meaning, equals, shape }, numbers) {
 
 /** Return the indices that are shown of an axis: all, or those around one of them. */
 function windowOf(size, most, around) {
-  const first = size > most ? Math.min(Math.max(around - Math.floor(most / 2), 0), size - most) : 0;
+  const first = size > most ? clip(around - Math.floor(most / 2), 0, size - most) : 0;
   return list(Math.min(size, most), (index) => first + index);
 }
 

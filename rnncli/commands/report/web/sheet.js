@@ -1,5 +1,6 @@
 // The panel: a column beside the picture; on a phone a sheet from below, raised by a tap or a swipe.
 
+import { clip } from "./activations.js";
 import { make } from "./dom.js";
 
 const HEIGHTS = ["peek", "half", "full"];
@@ -20,7 +21,7 @@ export function sheet(page, content) {
   };
   const move = (by) => {
     const index = HEIGHTS.indexOf(element.dataset.sheet) + by;
-    set(HEIGHTS[Math.min(Math.max(index, 0), HEIGHTS.length - 1)]);
+    set(HEIGHTS[clip(index, 0, HEIGHTS.length - 1)]);
   };
   let from = null;
   element.addEventListener("pointerdown", (event) => {
