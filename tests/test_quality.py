@@ -3,6 +3,7 @@
 import ast
 import pkgutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from graphlib import TopologicalSorter
@@ -112,6 +113,15 @@ def test_imports_make_no_circle() -> None:
         found = {whole if whole in files else whole.rpartition(".")[0] for whole in imports(file)}
         graph[name] = found & files.keys() - {name}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
+
+
+@pytest.mark.slow
+def test_no_two_classes_share_a_name() -> None:
+    """But those that are one thing in different frameworks."""
+    files = sorted((ROOT / "rnncli").rglob("*.py"))
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    names = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
+    assert {name for name, times in names.items() if times > 1} <= {"Layers", "Model"}
 
 
 def module_name(file: Path) -> str:

@@ -36,7 +36,7 @@ TINY, LARGE, SHIFT = 1e-3, 8.0, 3.0
 """The factors of tiny and of large inputs, and what is added to the arguments of decays."""
 
 
-class Row(NamedTuple):
+class CaseRow(NamedTuple):
     """A case.  lengths: of the sequences; none for whole ones.  starts: whether initial states are given.
 
     scale: of x, of every second step if it is TINY.  shift: what is added to the arguments of decays.
@@ -53,20 +53,20 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("basic", "basic"),
-    *(Row("chunk_edges", f"length_{steps}", steps) for steps in (1, 63, 64, 65, 127, 129)),
-    Row("initial_state", "initial_state", starts=True),
-    Row("initial_state", "initial_state_65", 65, starts=True),
-    Row("padding", "padding", 9, (9, 4)),
-    Row("padding", "padding_initial_state", 7, (2, 7), starts=True),
-    Row("padding", "padding_129", 129, (129, 65)),
-    Row("decay", "strong_decay", 17, starts=True, shift=SHIFT),
-    Row("decay", "weak_decay", 17, starts=True, shift=-SHIFT),
-    Row("tiny_keys", "tiny_keys", 9, starts=True, scale=TINY),
-    Row("large_gates", "large_gates", 9, scale=LARGE),
-    Row("float64", "float64", dtype="float64"),
-    Row("float64", "float64_initial_state", 17, starts=True, dtype="float64"),
-    Row("float64", "float64_tiny_keys", 9, starts=True, scale=TINY, dtype="float64"),
+    CaseRow("basic", "basic"),
+    *(CaseRow("chunk_edges", f"length_{steps}", steps) for steps in (1, 63, 64, 65, 127, 129)),
+    CaseRow("initial_state", "initial_state", starts=True),
+    CaseRow("initial_state", "initial_state_65", 65, starts=True),
+    CaseRow("padding", "padding", 9, (9, 4)),
+    CaseRow("padding", "padding_initial_state", 7, (2, 7), starts=True),
+    CaseRow("padding", "padding_129", 129, (129, 65)),
+    CaseRow("decay", "strong_decay", 17, starts=True, shift=SHIFT),
+    CaseRow("decay", "weak_decay", 17, starts=True, shift=-SHIFT),
+    CaseRow("tiny_keys", "tiny_keys", 9, starts=True, scale=TINY),
+    CaseRow("large_gates", "large_gates", 9, scale=LARGE),
+    CaseRow("float64", "float64", dtype="float64"),
+    CaseRow("float64", "float64_initial_state", 17, starts=True, dtype="float64"),
+    CaseRow("float64", "float64_tiny_keys", 9, starts=True, scale=TINY, dtype="float64"),
 )
 
 
@@ -89,7 +89,7 @@ def list_cell_cases(text: str) -> tuple[KitCase, ...]:
     return tuple(_build(form, row) for row in ROWS)
 
 
-def _build(form: CellForm, row: Row) -> CellCase:
+def _build(form: CellForm, row: CaseRow) -> CellCase:
     """Return a case with bounded numbers: with smaller weights, or a smaller shift, if necessary."""
     for factor in (1.0, 0.5, 0.25, 0.125, 0.0):
         case = _fill(form, row, factor)
@@ -99,7 +99,7 @@ def _build(form: CellForm, row: Row) -> CellCase:
     return case
 
 
-def _fill(form: CellForm, row: Row, factor: float) -> CellCase:
+def _fill(form: CellForm, row: CaseRow, factor: float) -> CellCase:
     """Return a case; factor: of its shift and of a large scale; below 1/2, of all numbers, too."""
     rng = np.random.default_rng(crc32(row.name.encode()))
     text, cell = form.text, form.cell

@@ -27,12 +27,12 @@ NONE: Changes = {}
 MOVED = "moved"
 """A function of faults: moved(v, n) gives the numbers of v other indices, by the n-th function of `moves`."""
 MOST_KNOWN = 20_000
-"""Values that are kept for a case."""
+"""Arrays that are kept for a case."""
 STEPS = 8
 """How much farther than by a change of the last digits of its inputs a number may be off."""
 
 
-class Equation:
+class CellEquation:
     """An equation without names of axes.  read: the lines and states in it."""
 
     def __init__(self, line: str, node: Node, written: Node) -> None:
@@ -61,18 +61,18 @@ class CellForm:
         self.moves: list[Callable[[Array], Array]] = []
         self.functions = activations.array_functions(np)
         self.functions[MOVED] = lambda value, number: self.moves[int(number)](value)
-        self._equations: dict[tuple[str, Node], Equation | None] = {}
+        self._equations: dict[tuple[str, Node], CellEquation | None] = {}
 
     def name_of(self, line: str) -> str:
         """Return what the file calls a line."""
         return self.text.first if line == "hidden" else line
 
-    def equation(self, line: str, node: Node) -> Equation:
+    def equation(self, line: str, node: Node) -> CellEquation:
         """Return an equation for a line.  Raises ValueError for one that does not fit its axes."""
         if (line, node) not in self._equations:
             try:
                 lowered = lower(self.text, self.cell.config, {line: node}, self.sizes)[line]
-                made: Equation | None = Equation(line, lowered, node)
+                made: CellEquation | None = CellEquation(line, lowered, node)
                 if any(isinstance(part, Function) and part.function in AXES for part in walk(lowered)):
                     made = None
             except (LayerError, ValueError):  # ValueError: an axis that the line does not have
@@ -89,8 +89,8 @@ class CellForm:
         return self.functions[name](*given)
 
 
-class Value:
-    """An array of a computation; equations that read the same Values give the same Value."""
+class CachedArray:
+    """An array of a computation; equations that read the same arrays give the same one."""
 
     def __init__(self, array: Array) -> None:
         self.array = array
@@ -118,9 +118,9 @@ class CellCase(KitCase):
         return padded
 
     @property
-    def known(self) -> dict[Any, Value]:
+    def known(self) -> dict[Any, CachedArray]:
         """What was computed for the case with any changes, by what it was computed from."""
-        known: dict[Any, Value] = self.attributes["known"]
+        known: dict[Any, CachedArray] = self.attributes["known"]
         return known
 
 
@@ -135,9 +135,9 @@ class CellRun:
         lines = self.form.lines.items()
         self.equations = [self.form.equation(line, self.at(line, node)) for line, node in lines]
         self.now = 0
-        self.before: dict[str, Value] = {}
-        self.values: dict[str, Value] = {}
-        self.previous: dict[str, Value] = {}
+        self.before: dict[str, CachedArray] = {}
+        self.values: dict[str, CachedArray] = {}
+        self.previous: dict[str, CachedArray] = {}
 
     def at(self, place: str, value: Any, *more: Any) -> Any:
         """Return what the changes make of the value at a place."""
@@ -145,23 +145,23 @@ class CellRun:
             value = change(value, self, *more)
         return value
 
-    def state_at(self, place: str, state: str, value: Value) -> Value:
+    def state_at(self, place: str, state: str, value: CachedArray) -> CachedArray:
         """Return what the changes make of a state."""
         array = self.at(f"{place} {state}", value.array, state)
         return value if array is value.array else self.recall(lambda: array, state, array.tobytes())
 
-    def recall(self, compute: Callable[[], Array], *key: Any) -> Value:
-        """Return the Value of a key, which is computed if no run of the case has computed it."""
+    def recall(self, compute: Callable[[], Array], *key: Any) -> CachedArray:
+        """Return the CachedArray of a key, which is computed if no run of the case has computed it."""
         known = self.case.known
         if key not in known:
             if len(known) > MOST_KNOWN:
                 known.clear()
-            known[key] = Value(compute())
+            known[key] = CachedArray(compute())
         return known[key]
 
     def outputs(self) -> dict[str, Array]:
         """Return `outputs`, 0 in padded steps, and `last_NAME` of each state, in the type of the case."""
-        padded, states, rows = self.case.padded, dict[str, Value](), []
+        padded, states, rows = self.case.padded, dict[str, CachedArray](), []
         for state, name in self.form.names.items():
             start = self.recall(partial(self.inputs.__getitem__, f"initial_{name}"), state)
             states[state] = self.state_at("start", state, start)
@@ -176,7 +176,7 @@ class CellRun:
             returned[f"last_{name}"] = self.state_at("last", state, states[state]).array
         return {name: array.astype(self.case.dtype) for name, array in returned.items()}
 
-    def keep(self, state: str, before: Value, ended: Array) -> Value:
+    def keep(self, state: str, before: CachedArray, ended: Array) -> CachedArray:
         """Return a state after a step, in which the sequences that have ended keep the one before."""
         after, ended = self.values[state], self.at(f"ended {state}", ended)
         if not ended.any():
@@ -188,7 +188,7 @@ class CellRun:
 
     def step(self) -> None:
         """Compute the lines of a step."""
-        self.values, computed = {}, dict[str, Value]()
+        self.values, computed = {}, dict[str, CachedArray]()
         columns = self.changes.get("columns", ())
         for equation in self.equations:
             line = equation.line
@@ -203,7 +203,7 @@ class CellRun:
                 self.values[line] = self.previous.get(line, zeros)
         self.previous = computed
 
-    def compute(self, equation: Equation) -> Array:
+    def compute(self, equation: CellEquation) -> Array:
         """Return the value of a line, (batch, axes...)."""
         line, sizes = equation.line, self.form.sizes
         read, product = partial(self.read, line), partial(self.product, line)
