@@ -27,7 +27,7 @@ class Opened:
             **{"viewport": {"width": 1280, "height": 900}, "offline": True, **context}
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(5_000)
+        self.page.set_default_timeout(60_000)  # a busy machine draws its first Korean slowly
         self.faults: list[str] = []
         self.page.on("console", lambda said: self.faults.append(said.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

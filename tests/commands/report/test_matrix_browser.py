@@ -91,6 +91,7 @@ def test_a_wide_cell_moves_sideways_on_a_phone_and_the_page_does_not(name: str, 
     assert page.ask("document.documentElement.scrollWidth") == 390
     moving = page.page.get_by_role("group", name="The diagram of the cell")
     assert moving.evaluate("(element) => element.scrollWidth > element.clientWidth")
+    assert "The diagram scrolls sideways" in page.page.locator(".cell-head").inner_text()
     number = page.page.locator(".drawing").get_by_role("button", name="memory[0,0,").first
     number.tap()
     assert chosen(page).startswith("memory[0,0,0,")

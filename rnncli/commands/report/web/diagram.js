@@ -51,10 +51,10 @@ class Drawing {
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
     if (moves) this.drawing.style.minWidth = `${wide * this.scale}px`;
     const drawing = moves ? scroll(page.say("The diagram of the cell"), this.drawing) : this.drawing;
-    this.element = make("section.card.diagram", this.heading(), drawing);
+    this.element = make("section.card.diagram", this.heading(moves), drawing);
   }
 
-  heading() {
+  heading(moves) {
     const { page, layer, half } = this;
     const { say, model } = page;
     const halves = model.halvesOf(layer);
@@ -74,6 +74,7 @@ class Drawing {
       make("h2", layer.name, " ", this.name),
       halves.length > 1 && make("span.choice", halves.map(choice)),
       this.unit,
+      moves && make("span.dim", say("↔ The diagram scrolls sideways")),
       make("label.toggle.mask", this.mask, " ", this.maskName),
     );
   }

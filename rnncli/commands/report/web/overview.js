@@ -5,6 +5,7 @@ import { list } from "./cell.js";
 import { make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
+import { isTurned } from "./settings.js";
 import { wordAt, wordPicker } from "./words.js";
 
 const MOST_STEPS = 8;
@@ -49,7 +50,12 @@ export class Overview {
     if (page.model.data.words)
       this.row(page.isNarrow ? "" : page.say("word"), "input", (step) => wordPicker(page, step, sequence));
     this.inputs();
-    for (const layer of this.chain) this.states(layer);
+    for (const layer of this.chain) {
+      // Above a layer with go_backwards the same column is another word.
+      if (layer.source !== null && page.model.data.words && isTurned(page.model, page.model.layers[layer.source]))
+        this.heads.push(...this.row("", "head", (step) => this.head(step, layer)));
+      this.states(layer);
+    }
     this.returned();
     this.band.style.gridRow = `1 / ${this.rows}`;
   }
@@ -73,9 +79,9 @@ export class Overview {
     return parts;
   }
 
-  head(step) {
+  head(step, layer = this.chain[0]) {
     const { page, sequence } = this;
-    const word = wordAt(page.model, page.model.root(page.layer), sequence, step);
+    const word = wordAt(page.model, layer, sequence, step);
     const label = word ? `${word}, t=${step}` : `t=${step}`;
     return make(
       "button.time",
@@ -219,7 +225,8 @@ export class Overview {
     const { page } = this;
     this.numbers.update();
     this.band.style.gridColumn = String(this.first + page.step);
-    for (const [step, head] of this.heads.entries()) head.setAttribute("aria-pressed", String(step === page.step));
+    for (const [index, head] of this.heads.entries())
+      head.setAttribute("aria-pressed", String(index % this.steps.length === page.step));
     const { slopes } = page;
     for (const { bar, index } of this.matters) {
       const slope = slopes.layer === this.chain[0] && this.sequence === page.sequence ? Math.abs(slopes.x[index]) : 0;

@@ -301,7 +301,7 @@ function dependence(page) {
   const label = `${title}: ${effects.map((effect, step) => `${names[step]} ${digits(effect, 4)}`).join(", ")}`;
   const isShort = steps.length <= MOST_ROWS;
   const bars = effects.map((effect, step) => {
-    const bar = effect !== 0 && make("i", { "--size": Math.min(effect / full, 1).toFixed(3) });
+    const bar = make("i", { "--size": Math.min(effect / full, 1).toFixed(3) });
     return make("span", isShort && make("small", digits(effect, 2)), bar, isShort && make("small", names[step]));
   });
   /** Return a sentence in which an input number is a link. */
