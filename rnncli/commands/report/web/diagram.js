@@ -17,14 +17,8 @@ const STRETCH = 1.25;
 const MOVING = [1.15, 0.85];
 const SHORT = { hidden: "h", cell: "c" };
 
-/** Return {element, numbers, update}: the drawn cell. */
-export function drawnCell(page) {
-  const drawing = new Drawing(page);
-  return { element: drawing.element, numbers: drawing.numbers, update: () => drawing.update() };
-}
-
 /** The diagram of the drawn half at the chosen step.  A backward layer is mirrored: it reads from right to left. */
-class Drawing {
+export class Drawing {
   constructor(page) {
     const { layer, half } = page;
     Object.assign(this, {

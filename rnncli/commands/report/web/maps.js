@@ -209,11 +209,7 @@ export class Maps {
       const step = inside(event.clientX - box.left, box.width, columns);
       page.open(source.address(step, inside(event.clientY - box.top, box.height, size)));
     };
-    const { steps } = this;
-    const text = source.isMatrix
-      ? "{name}: {size} by {columns} numbers at the chosen time step, as colors"
-      : "{name}: {size} numbers at each of {steps} time steps, as colors";
-    const label = page.say(text, { ...source, columns, steps });
+    const label = page.say("{name}: {size} by {columns} numbers, as colors", { ...source, columns });
     const more = { role: "img", label, height: `${height}px`, onpointerdown: open, onpointermove: open };
     const canvas = make(`canvas.${kind}`, more);
     [canvas.width, canvas.height] = [columns, 2 * size];

@@ -3,7 +3,7 @@
 import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { undoControls } from "./controls.js";
-import { drawnCell } from "./diagram.js";
+import { Drawing } from "./diagram.js";
 import { choose, digits, make, speaker, toggle } from "./dom.js";
 import { effectsOf, explain, explainPart } from "./explain.js";
 import { addressOf, flatIndex, indicesOf, Model } from "./layer.js";
@@ -155,7 +155,7 @@ class Page {
     this.title = make(short ? "p.title" : "h1.title");
     this.large = isLarge(this.model, this.chain.at(-1));
     this.pictures = this.large ? [new Maps(this)] : this.overviews();
-    this.cell = drawnCell(this);
+    this.cell = new Drawing(this);
     this.equation = equationPanel(this);
     this.returned = returnedPanel(this);
     this.code = codePanel(this);
