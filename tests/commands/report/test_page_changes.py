@@ -242,8 +242,8 @@ def test_a_bidirectional_fits_a_low_screen(opens: Any) -> None:
 
 @pytest.mark.parametrize("width", [320, 390])
 def test_the_switches_of_a_phone_take_two_rows(opens: Any, width: int) -> None:
-    page = opens("-l", "bigru", "--return-sequences", **{**PHONE, "viewport": {"width": width, "height": 700}})
-    switches = page.page.locator(".switches")
+    phone = {**PHONE, "viewport": {"width": width, "height": 700}}
+    switches = opens("-l", "bigru", "--return-sequences", **phone).page.locator(".switches")
     assert switches.bounding_box()["height"] <= 2 * 46
     assert all(label.bounding_box()["height"] >= 44 for label in switches.locator("label").all())
 
