@@ -60,7 +60,7 @@ def test_dragging_an_input_number_changes_what_follows(opens: Any, rnncli: Run) 
     page.page.mouse.down()
     page.page.mouse.move(x + 50, y + 3, steps=5)
     page.page.mouse.move(x + 100, y + 3, steps=5)
-    page.page.wait_for_function("document.querySelector('.dragged')?.textContent === '3.50'")
+    page.page.wait_for_function("() => document.querySelector('.dragged')?.textContent === '3.50'")
     glowing = page.ask(
         "[...document.querySelectorAll('.number')].filter((number) => "
         "number.style.getPropertyValue('--glow') > 0).map((number) => number.ariaLabel)"

@@ -67,7 +67,7 @@ def seen(page: Any) -> list[str]:
 
 def wait_for(page: Any, name: str) -> None:
     """Wait until a step is the one that is visible: the browser follows links later."""
-    page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+    page.wait_for_function(f"() => document.getElementById('{name}').checkVisibility()")
     assert seen(page) == [name]
 
 
@@ -146,7 +146,7 @@ def swipe(page: Any, start: tuple[float, float], end: tuple[float, float]) -> No
     for kind, point in zip(("touchStart", "touchMove", "touchMove"), points, strict=True):
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": point})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_function("isLifted")
+    page.wait_for_function("() => isLifted")
 
 
 @pytest.mark.parametrize("width", [1280, 1920])
@@ -184,9 +184,9 @@ def test_layers_are_drawn_when_they_are_first_seen(lesson_at: Opens) -> None:
     assert numbers == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
     assert page.evaluate(drawn) == ["note"]
     page.evaluate("location.hash = 'bidirectional'")
-    page.wait_for_function(f"{drawn}.length === 2")
+    page.wait_for_function(f"() => {drawn}.length === 2")
     page.locator(".look:visible summary").first.click()
-    page.wait_for_function(f"{drawn}.length === 3")
+    page.wait_for_function(f"() => {drawn}.length === 3")
     assert page.evaluate(drawn) == ["note", "bidirectional", "bank"]
 
 
