@@ -189,19 +189,8 @@ def read_given(ask: Ask, stack: Stack, document: Document, where: Text = "") -> 
         ask.calls,
         ask.all_layers,
         ask.all_calls,
-        _advise_on_own_layer(ask, document) if weights.value is None else None,
+        document.layer if weights.value is None else None,
     )
-
-
-def _advise_on_own_layer(ask: Ask, document: Document) -> Message | None:
-    """Return what to do if the weights of an input do not fit; None if it does not bring their layer too."""
-    if document.weights is None or document.layer is None:
-        return None
-    if ask.layer:
-        return Message("The input brings the layer of its weights: leave {--layer} out.")
-    if ask.options:
-        return Message("The input brings the layer of its weights: leave out the flags that change it.")
-    return None
 
 
 def _or_else(given: RawValue, value: Any, where: Text, name: str) -> RawValue:

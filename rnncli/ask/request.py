@@ -6,13 +6,14 @@ The command line, Python and the lines of a stream fill an Ask.
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
-from rnncli.errors import Flag, InputError, Message, Text, UsageError, inside
+from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, inside
 from rnncli.options import BY_NAME, first_given, flag_name, is_given, names, of_files_alone
 from rnncli.values import Document, RawValue, Shape
 
@@ -331,7 +332,7 @@ class Ask(NamedTuple):
 class Given(NamedTuple):
     """The layers, and all that is given besides the inputs: it makes the Case of every input.
 
-    misfit: what to do if weights or states do not fit the layers; None for what follows from their shapes.
+    own_layer: the layer that an input describes beside its weights; None without one.
     """
 
     stack: "Stack"
@@ -343,7 +344,7 @@ class Given(NamedTuple):
     calls: int
     all_layers: bool
     all_calls: bool
-    misfit: Message | None = None
+    own_layer: Any = None
 
     def case(self, arranged: "Arrangement") -> "Case":
         """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
@@ -369,10 +370,23 @@ class Given(NamedTuple):
         try:
             return check_case(case, self.weights.where, self.initial_state.where)
         except InputError as error:
-            error.advice = self.misfit or error.advice
+            if self.weights.where in error.sources and self._fits_own_layer(case):
+                error.advice = OWN_LAYER
             raise
 
+    def _fits_own_layer(self, case: "Case") -> bool:
+        """Return whether the weights fit the layer that came with them."""
+        from rnncli import specs
+        from rnncli.layers.shape_checks import check_weights
 
+        with suppress(InputError, LayerError):
+            if self.own_layer is not None:
+                check_weights(case.weights, specs.from_flags((), {}, self.own_layer), case.inputs.shape)
+                return True
+        return False
+
+
+OWN_LAYER = Message("The weights fit the layer of the input: leave out {--layer}, or flags that change it.")
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
 """INPUT, and the options about it."""
 LAYER_OPTIONS = names("options")

@@ -18,7 +18,7 @@ from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.values import Shape
 
 LARGE = 2**30
-"""Bytes of a trace that are said before it is computed."""
+"""A trace of more bytes says how many it needs, before it is computed."""
 
 
 class LoopPart(NamedTuple):

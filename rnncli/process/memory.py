@@ -61,10 +61,10 @@ def total() -> int:
 def free() -> int:
     """Return the bytes of memory that no program uses, as far as the system says."""
     try:
-        found = re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())
+        line = re.search(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())
     except OSError:
-        found = None
-    return 1024 * int(found[1]) if found else total()
+        line = None
+    return 1024 * int(line[1]) if line else total()
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def test_standard_input_is_sniffed(data: bytes, format: str) -> None:
 def test_a_cell_is_no_input(tmp_path: Path) -> None:
     cell = tmp_path / "my cell.toml"
     cell.write_bytes(sample_files.path("mgu").read_bytes())
-    with pytest.raises(InputError, match=r"(?s)it is a cell.*rnncli run --layer '@.*my cell\.toml'"):
+    with pytest.raises(InputError, match=r"(?s)holds a cell.*rnncli run --layer '@.*my cell\.toml'"):
         read(Source(str(cell), path=cell))
     with pytest.raises(InputError, match=r"(?s)standard input: it is a cell.*Save it"):
         read(Source("standard input", cell.read_bytes()))

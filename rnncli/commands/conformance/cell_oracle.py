@@ -151,7 +151,7 @@ class CellRun:
         return value if array is value.array else self.recall(lambda: array, state, array.tobytes())
 
     def recall(self, compute: Callable[[], Array], *key: Any) -> CachedArray:
-        """Return the CachedArray of a key, which is computed if no run of the case has computed it."""
+        """Return the array of a key; it is computed if no run of the case has computed it."""
         known = self.case.known
         if key not in known:
             if len(known) > MOST_KNOWN:

@@ -181,11 +181,8 @@ def format_of(path: Path, advice: Text = GIVEN) -> str:
                 word=shlex.quote(str(path)),
             )
         if suffix == ".toml":
-            raise InputError(
-                "it is a cell written as equations, not an input.",
-                "Run it as a layer: rnncli run --layer {word}",
-                word=shlex.quote(f"@{path}"),
-            )
+            advice = "Run it as a layer: rnncli run --layer {word}"
+            raise InputError("a .toml file holds a cell, not an input.", advice, word=shlex.quote(f"@{path}"))
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
         if path.is_file():

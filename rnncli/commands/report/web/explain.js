@@ -47,7 +47,7 @@ function areBinary(model, layer) {
 }
 
 /**
- * Return {layer, x, flips}: by how much the number at an address moves with each input number of its chain.
+ * Return {layer, x, flips, byWord}: by how much the number at an address moves with each input number of its chain.
  *
  * x: the gradient, the move for +1; of a feature that is 0 or 1 (flips: which), the move if it were the other; of the
  * numbers of a word (byWord), the largest move with another word there.
@@ -63,9 +63,9 @@ export function effectsOf(model, address) {
   if (model.shown.length > 1 || tries * steps * units * (units + features) > MOST_TRIED) return { layer, x, flips: [] };
   const now = model.value(address);
   const { numbers } = layer.x;
-  const moveWith = (values, place) => {
+  const moveWith = (values, first) => {
     const changed = numbers.slice();
-    changed.set(values, place);
+    changed.set(values, first);
     return model.value(address, { x: { ...layer.x, numbers: changed } }) - now;
   };
   for (let index = 0; index < x.length; index++) {
