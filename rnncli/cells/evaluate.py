@@ -5,30 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rnncli.cells import tree
 from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import (
-    ARITHMETIC,
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    Sum,
-    add,
-    parts,
-)
 
 
 def evaluate(
-    node: Node,
-    read: Callable[[Name], Any],
+    node: tree.Node,
+    read: Callable[[tree.Name], Any],
     call: Callable[[str, list[Any]], Any],
-    product: Callable[[Node, Any, Name], Any],
+    product: Callable[[tree.Node, Any, tree.Name], Any],
     move: Callable[..., Any] | None = None,
 ) -> Any:
     """Return the value of a resolved node.
@@ -38,40 +24,40 @@ def evaluate(
     move: the value of a Reshape, Einsum, Shift or Index, from the values of its operands.
     """
 
-    def value(part: Node) -> Any:
+    def value(part: tree.Node) -> Any:
         return evaluate(part, read, call, product, move)
 
     match node:
-        case Number(number):
+        case tree.Number(number):
             return number
-        case Name():
+        case tree.Name():
             return read(node)
-        case Function(function, arguments):
+        case tree.Function(function, arguments):
             return call(function, [value(argument) for argument in arguments])
-        case Operation("@", left, Name() as weight):
+        case tree.Operation("@", left, tree.Name() as weight):
             return product(left, value(left), weight)
-        case Operation(symbol, left, right):
-            return ARITHMETIC[symbol](value(left), value(right))
-        case Sum(terms):
-            return add([sign for sign, _ in terms], [value(term) for _, term in terms])
+        case tree.Operation(symbol, left, right):
+            return tree.ARITHMETIC[symbol](value(left), value(right))
+        case tree.Sum(terms):
+            return tree.add([sign for sign, _ in terms], [value(term) for _, term in terms])
         case _ if move is not None:
-            return move(node, *map(value, parts(node)))
+            return move(node, *map(value, tree.parts(node)))
     raise TypeError(node)
 
 
-def move_array(node: Node, *given: Any) -> Any:
+def move_array(node: tree.Node, *given: Any) -> Any:
     """Return the value of a Reshape, Einsum, Shift or Index of NumPy arrays, for one sequence and step."""
     import numpy as np
 
     match node:
-        case Index(size):
+        case tree.Index(size):
             return np.arange(size, dtype=np.float64)
-        case Shift():
+        case tree.Shift():
             window, value = given
             return np.concatenate([window[1:], np.broadcast_to(value, window[:1].shape)])
-        case Reshape(_, before, order, shape):
+        case tree.Reshape(_, before, order, shape):
             return np.broadcast_to(given[0], before).transpose(order).reshape(shape)
-        case Einsum(_, _, (left, right, after)):
+        case tree.Einsum(_, _, (left, right, after)):
             return np.einsum(f"{left},{right}->{after}", *given)
     raise TypeError(node)
 

@@ -10,88 +10,74 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
+from rnncli.cells import tree
 from rnncli.cells.sizes import ALONG, CellSizes
 from rnncli.cells.text import PACKED, CellText, packed_in
-from rnncli.cells.tree import (
-    REDUCTIONS,
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    Sum,
-    parts,
-    rebuild,
-)
 
 
-def without_zeros(total: Sum) -> Sum:
+def without_zeros(total: tree.Sum) -> tree.Sum:
     """Return a sum without the zeros in place of a bias, where it has a packed product of their shape."""
-    inner = [term.part if isinstance(term, Reshape) else term for _, term in total.terms]
-    if not any(isinstance(term, Operation) and packed_in(term.right) for term in inner):
+    inner = [term.part if isinstance(term, tree.Reshape) else term for _, term in total.terms]
+    if not any(isinstance(term, tree.Operation) and packed_in(term.right) for term in inner):
         return total
-    zeros = [isinstance(term, Operation) and isinstance(term.right, Index) for term in inner]
-    return Sum(tuple(pair for pair, is_zero in zip(total.terms, zeros, strict=True) if not is_zero))
+    zeros = [isinstance(term, tree.Operation) and isinstance(term.right, tree.Index) for term in inner]
+    return tree.Sum(tuple(pair for pair, is_zero in zip(total.terms, zeros, strict=True) if not is_zero))
 
 
-def move_inside(view: Reshape) -> Node:
+def move_inside(view: tree.Reshape) -> tree.Node:
     """Return a Reshape where a person would write it: inside functions and sums of one array and numbers.
 
     So `reshape(sqrt(reshape(sum_and_keep_axis) + 1))` is often `sqrt(sum_and_keep_axis + 1)`.
     """
 
-    def keeps_order(view: Reshape) -> bool:
+    def keeps_order(view: tree.Reshape) -> bool:
         return view.order == tuple(range(len(view.before)))
 
     match view.part:
-        case Number() as number:
+        case tree.Number() as number:
             return number
-        case Reshape() as first if keeps_order(first) and keeps_order(view):
+        case tree.Reshape() as first if keeps_order(first) and keeps_order(view):
             both = view._replace(part=first.part, before=first.before, order=first.order)
             return first.part if view.shape == first.before else move_inside(both)
-        case Function(function) if function in (*REDUCTIONS, *ALONG):
+        case tree.Function(function) if function in (*tree.REDUCTIONS, *ALONG):
             return view
-        case Sum() | Function() | Operation("*" | "/" | "**") as part:
-            if sum(not isinstance(operand, Number) for operand in parts(part)) == 1:
-                return rebuild(part, lambda operand: move_inside(view._replace(part=operand)))
+        case tree.Sum() | tree.Function() | tree.Operation("*" | "/" | "**") as part:
+            if sum(not isinstance(operand, tree.Number) for operand in tree.parts(part)) == 1:
+                return tree.rebuild(part, lambda operand: move_inside(view._replace(part=operand)))
     return view
 
 
-def shape_of(node: Node, text: CellText, sizes: CellSizes, line: str) -> tuple[int, ...]:
+def shape_of(node: tree.Node, text: CellText, sizes: CellSizes, line: str) -> tuple[int, ...]:
     """Return the sizes of the axes of a node of a line."""
 
-    def shape(part: Node) -> tuple[int, ...]:
+    def shape(part: tree.Node) -> tuple[int, ...]:
         return shape_of(part, text, sizes, line)
 
     match node:
-        case Name("x", ""):
+        case tree.Name("x", ""):
             return sizes.shape(("features",))
-        case Name(name, "input"):
+        case tree.Name(name, "input"):
             return sizes.inputs[name][1:]
-        case Name(name, kind) if kind:
+        case tree.Name(name, kind) if kind:
             return sizes.shape(sizes.axes[name])
-        case Operation("@", _, Name(name) as weight) if name not in PACKED:
+        case tree.Operation("@", _, tree.Name(name) as weight) if name not in PACKED:
             return shape(weight)[1:]
-        case Name(name) if name not in PACKED:
+        case tree.Name(name) if name not in PACKED:
             return sizes.shape(tuple(map(str, text.weights[name].shape)))
-        case Name() | Operation("@"):
+        case tree.Name() | tree.Operation("@"):
             return (sizes.numbers(text.axes(line)) or 0,)
-        case Index(size):
+        case tree.Index(size):
             return (size,)
-        case Reshape():
+        case tree.Reshape():
             return node.shape
-        case Shift(window):
+        case tree.Shift(window):
             return shape(window)
-        case Einsum(left, right, (before, other, after)):
+        case tree.Einsum(left, right, (before, other, after)):
             known = dict(zip(before + other, shape(left) + shape(right), strict=True))
             return tuple(known[mark] for mark in after)
-        case Function("mean" | "variance" | "sum", (inner,)):
+        case tree.Function("mean" | "variance" | "sum", (inner,)):
             return (*shape(inner)[:-1], 1)
-    shapes = [shape(part) for part in parts(node)] or [(1,)]
+    shapes = [shape(part) for part in tree.parts(node)] or [(1,)]
     rank = max(map(len, shapes))
     return tuple(map(max, zip(*((1,) * (rank - len(each)) + each for each in shapes), strict=True)))
 

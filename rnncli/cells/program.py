@@ -13,25 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from rnncli.cells import activations
+from rnncli.cells import activations, tree
 from rnncli.cells.arrays import STEP_FUNCTIONS
 from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText, packed_in
-from rnncli.cells.tree import (
-    REDUCTIONS,
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    Sum,
-    parts,
-    walk,
-)
 from rnncli.values import Array
 
 ONCE, PROJECTED, STEP = 0, 1, 2
@@ -84,8 +69,8 @@ class BoundCell(NamedTuple):
 
 
 def compile_cell(
-    text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], recurrent: Mapping[str, Node],
-    sizes: CellSizes, *, holds: bool = False, chained: bool = False,
+    text: CellText, lines: Mapping[str, tree.Node], config: Mapping[str, Any],
+    recurrent: Mapping[str, tree.Node], sizes: CellSizes, *, holds: bool = False, chained: bool = False,
 ) -> Callable[[Mapping[str, Array], DropoutMasks, Any], BoundCell]:  # fmt: skip
     """Return a function that binds the cell to weights, dropout masks and a dtype.
 
@@ -146,8 +131,8 @@ class _Source:
     """
 
     def __init__(
-        self, text: CellText, lines: Mapping[str, Node], sizes: CellSizes, recurrent: Mapping[str, Node],
-        *, lifts: bool, chained: bool,
+        self, text: CellText, lines: Mapping[str, tree.Node], sizes: CellSizes,
+        recurrent: Mapping[str, tree.Node], *, lifts: bool, chained: bool,
     ) -> None:  # fmt: skip
         self.cell, self.lines, self.sizes, self.recurrent, self.lifts = text, lines, sizes, recurrent, lifts
         self.units: int = sizes.known["units"] or 0
@@ -159,18 +144,20 @@ class _Source:
         chained = chained and lifts
         self.delayed = {state for state in text.states if chained and self._is_input(lines[state])}
         self.windows = {state for state in text.states if chained and self._is_window(state)}
-        nodes = (node for line in lines.values() for node in walk(line))
-        called = dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
+        nodes = (node for line in lines.values() for node in tree.walk(line))
+        called = dict.fromkeys(node.function for node in nodes if isinstance(node, tree.Function))
         self.functions = {name: f"f{index}" for index, name in enumerate(called)}
         self.variables = {line: f"g{index}" for index, line in enumerate(lines)}
         self.order = text.packing()
-        self.uses = Counter(node for line in lines.values() for node in set(walk(line)) if parts(node))
+        self.uses = Counter(
+            node for line in lines.values() for node in set(tree.walk(line)) if tree.parts(node)
+        )
         self.written: dict[int, list[str]] = {ONCE: [], PROJECTED: [], STEP: []}
         self.values: dict[Any, tuple[str, int]] = {}
         self.passed: dict[str, str] = {}
         self.done: set[str] = set()
         self.packable = {
-            line: {part for part in walk(node) if _is_packable(part)} for line, node in lines.items()
+            line: {part for part in tree.walk(node) if _is_packable(part)} for line, node in lines.items()
         }
 
     def text(self) -> str:
@@ -202,24 +189,26 @@ class _Source:
         ]
         return "\n".join(lines)
 
-    def _is_input(self, node: Node) -> bool:
+    def _is_input(self, node: tree.Node) -> bool:
         """Return whether a node depends on the input, and on no state."""
-        names = [part for part in walk(node) if isinstance(part, Name)]
+        names = [part for part in tree.walk(node) if isinstance(part, tree.Name)]
         if any(name.kind in ("before", "line") for name in names):
             return False
         free = [self._is_input(self.lines[name.name]) for name in names if name.kind == "free"]
-        return any(free) or any(name == Name("x") or name.kind == "input" for name in names)
+        return any(free) or any(name == tree.Name("x") or name.kind == "input" for name in names)
 
     def _is_window(self, state: str) -> bool:
         """Return whether a state is read only by its own line, which shifts what depends on no state."""
-        reads = sum(part == Name(state, "before") for node in self.lines.values() for part in walk(node))
+        reads = sum(
+            part == tree.Name(state, "before") for node in self.lines.values() for part in tree.walk(node)
+        )
         node = self.lines[state]
-        return reads == 1 and isinstance(node, Shift) and self._is_input(node.value)
+        return reads == 1 and isinstance(node, tree.Shift) and self._is_input(node.value)
 
     def _write_ahead(self, line: str) -> None:
         """Write a line that depends on no state, and the lines that it reads, unless they are written."""
-        for part in walk(self.lines[line]):
-            if isinstance(part, Name) and part.kind == "free":
+        for part in tree.walk(self.lines[line]):
+            if isinstance(part, tree.Name) and part.kind == "free":
                 self._write_ahead(part.name)
         if line not in self.done:
             self._line(line)
@@ -228,22 +217,22 @@ class _Source:
         """Write a line, together with the lines that apply the same activation to the same packed sum."""
         node = self.lines[line]
         together = [line]
-        if isinstance(node, Function) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
+        if isinstance(node, tree.Function) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
             run = self._run(node.arguments[0], line)
             together = [other for other in run if self.lines[other] == node and other not in self.done]
         self.levels[line] = level = self._level(node)
         if level < STEP and self.lifts:
-            if line in self.windows and isinstance(node, Shift):
+            if line in self.windows and isinstance(node, tree.Shift):
                 entry, index = self._code(node.value, line, level), self.cell.states.index(line)
                 code = f"windows({entry}, before[{index}], {self.shapes[line]})"
             else:
                 code = self._code(node, line, level)
-            code = f"np.full(1, {code}, dtype)" if isinstance(node, Number) else code
+            code = f"np.full(1, {code}, dtype)" if isinstance(node, tree.Number) else code
             self.written[level].append(f"{self.variables[line]} = {code}")
             self.values[line], self.done = (self.variables[line], level), self.done | {line}
             return
         same = all(self.widths[other] == self.units for other in together if other in self.widths)
-        if len(together) > 1 and isinstance(node, Function) and level == STEP and same:
+        if len(together) > 1 and isinstance(node, tree.Function) and level == STEP and same:
             packed, gates = self._packed(node.arguments[0], run, STEP), tuple(map(run.index, together))
             names, function = (
                 ", ".join(self.variables[name] for name in together),
@@ -259,7 +248,7 @@ class _Source:
             self.written[STEP].append(f"if holds: ({variables},) = hold(holds, {traced}, ({variables},))")
         self.done.update(together)
 
-    def _expanded(self, code: str, node: Node, line: str) -> str:
+    def _expanded(self, code: str, node: tree.Node, line: str) -> str:
         """Return code for a value of a line with an axis for the batch."""
         if self._level(node) != ONCE:
             return code
@@ -283,10 +272,12 @@ class _Source:
         """Return the Gate of a line for a trace."""
         node, value, before = self.lines[line], self._flat(self._read(line, STEP), line), "None"
         whole = node
-        while isinstance(node, Reshape):
+        while isinstance(node, tree.Reshape):
             node = node.part
         match node:
-            case Function(function, (Sum() | Operation("@") as inner,)) if function not in REDUCTIONS:
+            case tree.Function(function, (tree.Sum() | tree.Operation("@") as inner,)) if (
+                function not in tree.REDUCTIONS
+            ):
                 before = self._code(inner, line, STEP)  # a trace shows the sum, too: the preactivation
                 if self._level(node) == ONCE:
                     before = f"expand(np.reshape({before}, -1), s0)"
@@ -295,7 +286,7 @@ class _Source:
         recurrent = f", {self._code(self.recurrent[line], line, STEP)}" if line in self.recurrent else ""
         return f"Gate({before}, {value}{recurrent})"
 
-    def _code(self, node: Node, line: str, at: int) -> str:
+    def _code(self, node: tree.Node, line: str, at: int) -> str:
         """Return code for the value of a node in a line.
 
         A value that is used often, or is known before the step, becomes a variable, written first.
@@ -303,28 +294,28 @@ class _Source:
         """
         level = self._level(node)
         match node:
-            case Number(value):
+            case tree.Number(value):
                 return f"({value!r})"  # -2.0 ** x would be -(2.0 ** x)
-            case Name(name, "before"):
+            case tree.Name(name, "before"):
                 index = self.cell.states.index(name)
                 if name not in self.delayed:
                     return f"s{index}"
                 self._write_ahead(name)
                 code = f"delayed({self.values[name][0]}, before[{index}])"
                 return self._refer(PROJECTED, at, node, code)
-            case Name(name, "input"):
+            case tree.Name(name, "input"):
                 start, width = self.sizes.inputs[name]
-                x = self._code(Name("x"), line, PROJECTED)
+                x = self._code(tree.Name("x"), line, PROJECTED)
                 return self._refer(PROJECTED, at, node, f"{x}[..., {start}:{start + width}]")
-            case Name(name, kind) if kind:
+            case tree.Name(name, kind) if kind:
                 if name in self.values:
                     return self._refer(self.levels[name], at, name, "")
                 return self.variables[name]
-            case Index(size):
+            case tree.Index(size):
                 return self._refer(ONCE, at, node, f"np.arange({size}, dtype=dtype)")
-            case Name("x"):
+            case tree.Name("x"):
                 return self._refer(PROJECTED, at, node, "x * dropout.inputs[0] if dropout.inputs else x")
-            case Name(name) if name not in PACKED:
+            case tree.Name(name) if name not in PACKED:
                 return self._refer(ONCE, at, node, f"weights[{name!r}]")
         if _is_packable(node):
             return self._packed(node, (line,), at)
@@ -334,37 +325,37 @@ class _Source:
             return self._refer(level, at, key, lambda: self._inline(node, line, level))
         return self._inline(node, line, at)
 
-    def _inline(self, node: Node, line: str, at: int) -> str:
+    def _inline(self, node: tree.Node, line: str, at: int) -> str:
         match node:
-            case Sum(terms):
+            case tree.Sum(terms):
                 return _join([(sign, self._code(term, line, at)) for sign, term in terms])
-            case Operation("@", left, Name(weight)):
-                return f"product({self._code(left, line, at)}, {self._code(Name(weight), line, at)}, ())"
-            case Operation(symbol, left, right):
+            case tree.Operation("@", left, tree.Name(weight)):
+                return f"product({self._code(left, line, at)}, {self._code(tree.Name(weight), line, at)}, ())"
+            case tree.Operation(symbol, left, right):
                 return f"({self._code(left, line, at)} {symbol} {self._code(right, line, at)})"
-            case Function(function, arguments):
+            case tree.Function(function, arguments):
                 values = ", ".join(self._code(argument, line, at) for argument in arguments)
                 return f"{self.functions[function]}({values})"
-            case Reshape(part, before, order, shape):
+            case tree.Reshape(part, before, order, shape):
                 value = self._code(part, line, at)
                 if at == STEP and order == tuple(range(len(before))):
                     return f"{value}.reshape(-1, {_text(shape)})"
                 return f"view({value}, {len(before)}, {order}, {shape})"
-            case Einsum(left, right, subscripts):
+            case tree.Einsum(left, right, subscripts):
                 return _contract(self._code(left, line, at), self._code(right, line, at), *subscripts)
-            case Shift(window, entry, rank):
+            case tree.Shift(window, entry, rank):
                 return f"shift({self._code(window, line, at)}, {self._code(entry, line, at)}, {rank})"
         raise AssertionError(node)
 
-    def _level(self, node: Node) -> int:
+    def _level(self, node: tree.Node) -> int:
         """Return when the value of a node is computed."""
         levels = [ONCE]
-        for name in (part for part in walk(node) if isinstance(part, Name)):
+        for name in (part for part in tree.walk(node) if isinstance(part, tree.Name)):
             if name.kind in ("line", "free"):
                 levels.append(self.levels[name.name] if self.lifts else STEP)
             elif name.kind == "before":
                 levels.append(PROJECTED if name.name in self.delayed | self.windows else STEP)
-            elif name == Name("x") or name.kind == "input":
+            elif name == tree.Name("x") or name.kind == "input":
                 levels.append(PROJECTED)
         return max(levels)
 
@@ -383,7 +374,7 @@ class _Source:
             return self.passed.setdefault(variable, f"p{len(self.passed)}")
         return variable
 
-    def _packed(self, node: Node, wanted: Run, at: int) -> str:
+    def _packed(self, node: tree.Node, wanted: Run, at: int) -> str:
         """Return code for a packable node in the columns of the wanted lines."""
         run, level = self._run(node, wanted[0]), self._level(node)
         name = self._refer(level, at, (node, run), lambda: self._packed_code(node, run, level))
@@ -395,36 +386,40 @@ class _Source:
     def _width(self, lines: Sequence[str]) -> int:
         return sum(self.widths[line] for line in lines)
 
-    def _packed_code(self, node: Node, run: Run, at: int) -> str:
+    def _packed_code(self, node: tree.Node, run: Run, at: int) -> str:
         match node:
-            case Sum(terms):
+            case tree.Sum(terms):
                 return _join([(sign, self._packed(term, run, at)) for sign, term in terms])
-            case Operation("@", left, Name(weight)):
+            case tree.Operation("@", left, tree.Name(weight)):
                 order, matrix = self.order[weight], f"weights[{weight!r}]"
                 start, stop = order.index(run[0]), order.index(run[-1]) + 1
                 if len(order) > stop - start:
                     matrix = f"columns({matrix}, {self._width(order[:start])}, {self._width(order[:stop])})"
                 matrix = self._refer(ONCE, at, (weight, run), matrix)
-                if weight == "kernel" and left != Name("x"):  # each x in it is masked where it stands
+                if weight == "kernel" and left != tree.Name("x"):  # each x in it is masked where it stands
                     return f"product({self._code(left, run[0], at)}, {matrix}, ())"
                 part = "inputs" if weight == "kernel" else "recurrent"
                 gates = f"dropout.{part}[{start}:{stop}] if len(dropout.{part}) > 1 else dropout.{part}"
                 masks = self._refer(ONCE, at, (weight, run, "masks"), gates)
                 row = "x" if weight == "kernel" else self._code(left, run[0], at)
                 return f"product({row}, {matrix}, {masks})"
-            case Name(weight):
+            case tree.Name(weight):
                 order = self.order[weight]
                 start, stop = order.index(run[0]), order.index(run[-1]) + 1
                 which = "" if not self.cell.has_two_biases else "0, " if weight == "bias" else "1, "
                 return f"weights['bias'][{which}{self._width(order[:start])}:{self._width(order[:stop])}]"
         raise AssertionError(node)
 
-    def _run(self, node: Node, line: str) -> Run:
+    def _run(self, node: tree.Node, line: str) -> Run:
         """Return `line` and the lines beside it in the packed weights that contain this packable node."""
-        products = (part for part in walk(node) if isinstance(part, Operation) and part.symbol == "@")
+        products = (
+            part for part in tree.walk(node) if isinstance(part, tree.Operation) and part.symbol == "@"
+        )
         if any(packed_in(part.left) for part in products):
             return (line,)  # the left operand of the @ differs from line to line
-        weights = [part.name for part in walk(node) if isinstance(part, Name) and part.name in PACKED]
+        weights = [
+            part.name for part in tree.walk(node) if isinstance(part, tree.Name) and part.name in PACKED
+        ]
         sharing = [other for other in self.cell.gates if node in self.packable[other] or other == line]
         run: list[str] = [line]
         for offset, end in ((1, -1), (-1, 0)):
@@ -467,13 +462,13 @@ def _contract(left: str, right: str, before: str, other: str, after: str) -> str
     return f"np.matmul({left}, {right}){end}"
 
 
-def _is_packable(node: Node) -> bool:
+def _is_packable(node: tree.Node) -> bool:
     """Return whether neighbouring lines can share the node: a sum of packed products and biases."""
     match node:
-        case Sum(terms):
+        case tree.Sum(terms):
             return all(_is_packable(term) for _, term in terms)
-        case Operation("@", _, Name(weight)):
+        case tree.Operation("@", _, tree.Name(weight)):
             return weight in PACKED
-        case Name(name, ""):
+        case tree.Name(name, ""):
             return name in BIASES
     return False

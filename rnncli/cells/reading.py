@@ -12,23 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rnncli.cells import activations
+from rnncli.cells import activations, tree
 from rnncli.cells.sizes import LARGEST, MOST_AXES
 from rnncli.cells.text import PACKED, CellText, CellWeight, at, line_number, packed_lines, resolve
-from rnncli.cells.tree import (
-    AXES,
-    FUNCTIONS,
-    REDUCTIONS,
-    Function,
-    Name,
-    Node,
-    Operation,
-    TokenSpan,
-    fault,
-    parse,
-    rebuild,
-    walk,
-)
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
 LONGEST = 100_000
@@ -87,7 +73,7 @@ def _explain_toml(message: str, text: str) -> LayerError:
         what, advice = Message("this name is given twice"), Message("A name can be assigned only once.")
     else:
         what = Message("this is not valid TOML")
-    error = fault(TokenSpan(text, number, start, start + 1), what)
+    error = tree.fault(tree.TokenSpan(text, number, start, start + 1), what)
     return LayerError("line {number}: {error}", advice, number=number, error=error)
 
 
@@ -154,8 +140,8 @@ class _CellReader:
         rows, number = self.text.split("\n"), line_number(self.text, path) or 1
         number = next((at for at in range(number, len(rows) + 1) if f'"{axis}"' in rows[at - 1]), number)
         start = rows[number - 1].find(f'"{axis}"') + 1
-        span = TokenSpan(rows[number - 1], 1, start, start + len(axis))
-        error = fault(span, Message(what, axis=axis), did_you_mean(axis, known))
+        span = tree.TokenSpan(rows[number - 1], 1, start, start + len(axis))
+        error = tree.fault(span, Message(what, axis=axis), did_you_mean(axis, known))
         place = Message("line {number}, {name}", number=number, name=path[-1])
         return LayerError("{place}: {error}", error.advice, place=place, error=error)
 
@@ -195,14 +181,14 @@ class _CellReader:
             raise self.fault((key,), what, "For example {example}.", name=key, example=example)
         return tuple(names)
 
-    def _equation(self, line: str, text: Any) -> tuple[Node, dict[Node, TokenSpan]]:
+    def _equation(self, line: str, text: Any) -> tuple[tree.Node, dict[tree.Node, tree.TokenSpan]]:
         with at(self.text, "step", line):
             if not isinstance(text, str):
                 advice = 'For example hidden = "tanh(x @ kernel)".'
                 raise LayerError("an equation must be a text in quotes.", advice)
-            return parse(text)
+            return tree.parse(text)
 
-    def _size(self, name: str, value: Any) -> tuple[Any, dict[Node, TokenSpan]]:
+    def _size(self, name: str, value: Any) -> tuple[Any, dict[tree.Node, tree.TokenSpan]]:
         """Return a number or an equation of `[sizes]`."""
         known = ["units", *itertools.takewhile(name.__ne__, self._table("sizes"))]
         if "inputs" not in self.document:  # else their sizes make the number of features
@@ -219,15 +205,17 @@ class _CellReader:
             if not isinstance(value, str):
                 what = "{name} is not a whole number from 1 on, or an equation in quotes."
                 raise LayerError(what, advice, name=name)
-            node, spans = parse(value, advice)
-            for part in walk(node):
+            node, spans = tree.parse(value, advice)
+            for part in tree.walk(node):
                 match part:
-                    case Function() | Operation("**" | "@"):
+                    case tree.Function() | tree.Operation("**" | "@"):
                         reason = Message("a size is made of + - * / and parentheses")
-                        raise fault(spans[part], reason)
-                    case Name(size) if size not in known:
+                        raise tree.fault(spans[part], reason)
+                    case tree.Name(size) if size not in known:
                         near = did_you_mean(size, known)
-                        raise fault(spans[part], Message("there is no size {name} above", name=size), near)
+                        raise tree.fault(
+                            spans[part], Message("there is no size {name} above", name=size), near
+                        )
             return node, spans
 
     def _axes(self, table: str, name: str, sizes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -363,8 +351,8 @@ def _with_hidden_first(cell: CellText) -> CellText:
     """Return the cell with its first state called `hidden`, as it is in every result."""
     first = cell.states[0]
 
-    def rename(node: Node) -> Node:
-        return Name("hidden") if node == Name(first) else rebuild(node, rename)
+    def rename(node: tree.Node) -> tree.Node:
+        return tree.Name("hidden") if node == tree.Name(first) else tree.rebuild(node, rename)
 
     def key(name: str) -> str:
         return "hidden" if name == first else name
@@ -395,23 +383,23 @@ def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
     inputs: tuple[str, ...] = (*cell.inputs,) or ("x",)
     names = (*inputs, *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
     names = (*names, "units", "features", *cell.sizes) if cell.has_axes else names
-    for node in walk(cell.step[line]):
+    for node in tree.walk(cell.step[line]):
         match node:
-            case Function(function, arguments):
+            case tree.Function(function, arguments):
                 _check_call(cell, function, arguments, spans[node])
-            case Operation("@", _, Name(name) as right) if name in matrices or name not in names:
+            case tree.Operation("@", _, tree.Name(name) as right) if name in matrices or name not in names:
                 rights.add(id(right))
-            case Operation("@") if not cell.has_axes:
+            case tree.Operation("@") if not cell.has_axes:
                 what = Message("@ needs a weight of two axes on its right")
                 advice = Message("For example x @ kernel, or hidden @ recurrent_kernel.")
-                raise fault(spans[node], what, advice)
-            case Name(name) if name in matrices and id(node) not in rights:
+                raise tree.fault(spans[node], what, advice)
+            case tree.Name(name) if name in matrices and id(node) not in rights:
                 what = Message("{name} has two axes, so it must be on the right of @", name=name)
-                raise fault(spans[node], what)
-            case Name(name) if isinstance(cell.options.get(name), str):
+                raise tree.fault(spans[node], what)
+            case tree.Name(name) if isinstance(cell.options.get(name), str):
                 what = Message("{name} is an activation", name=name)
-                raise fault(spans[node], what, Message("Write {name}(...).", name=name))
-            case Name(name) if name not in names:
+                raise tree.fault(spans[node], what, Message("Write {name}(...).", name=name))
+            case tree.Name(name) if name not in names:
                 what, advice = Message("there is no name {name}", name=name), did_you_mean(name, names)
                 if name in _functions(cell):
                     what = Message("{name} is a function", name=name)
@@ -421,39 +409,41 @@ def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
                 if name in cell.step:
                     what = Message("{name} is used before it is assigned", name=name)
                     advice = Message("Move its line above this one, or make it a state.")
-                raise fault(spans[node], what, advice)
+                raise tree.fault(spans[node], what, advice)
 
 
 def _functions(cell: CellText) -> dict[str, int]:
     """Return the functions of the cell's equations, and their numbers of arguments."""
-    alone = {name: count for name, count in FUNCTIONS.items() if cell.has_axes or name not in AXES_ALONE}
-    return {**alone, **dict.fromkeys(activations.NAMES, 1), **(AXES if cell.has_axes else {})}
+    alone = {name: count for name, count in tree.FUNCTIONS.items() if cell.has_axes or name not in AXES_ALONE}
+    return {**alone, **dict.fromkeys(activations.NAMES, 1), **(tree.AXES if cell.has_axes else {})}
 
 
-def _check_call(cell: CellText, function: str, arguments: Sequence[Node], span: TokenSpan) -> None:
+def _check_call(cell: CellText, function: str, arguments: Sequence[tree.Node], span: tree.TokenSpan) -> None:
     options = [name for name, value in cell.options.items() if isinstance(value, str)]
     known, given = _functions(cell) | dict.fromkeys(options, 1), len(arguments)
-    if cell.has_axes and function in (*REDUCTIONS, "softmax") and given == 2:
-        if arguments[1] not in [Name(size) for size in ("units", "features", *cell.sizes)]:
-            raise fault(span, Message("the second argument of {name} is the name of an axis", name=function))
+    if cell.has_axes and function in (*tree.REDUCTIONS, "softmax") and given == 2:
+        if arguments[1] not in [tree.Name(size) for size in ("units", "features", *cell.sizes)]:
+            raise tree.fault(
+                span, Message("the second argument of {name} is the name of an axis", name=function)
+            )
         return
     if (
         function == "index"
         and arguments
-        and arguments[0] not in [*map(Name, ("units", "features", *cell.sizes))]
+        and arguments[0] not in [*map(tree.Name, ("units", "features", *cell.sizes))]
     ):
-        raise fault(span, Message("index takes the name of an axis"))
-    if function == "shift" and arguments and arguments[0] not in [*map(Name, cell.states)]:
-        raise fault(span, Message("the first argument of shift is a state"))
+        raise tree.fault(span, Message("index takes the name of an axis"))
+    if function == "shift" and arguments and arguments[0] not in [*map(tree.Name, cell.states)]:
+        raise tree.fault(span, Message("the first argument of shift is a state"))
     if function not in known:
         what = Message("there is no function {name}", name=function)
-        raise fault(span, what, did_you_mean(function, known))
+        raise tree.fault(span, what, did_you_mean(function, known))
     if given != (needed := known[function]):
         several = "{name} takes {needed} arguments, not {given}"
         text = several if needed > 1 else "{name} takes one argument, not {given}"
-        if cell.has_axes and function in (*REDUCTIONS, "softmax"):
+        if cell.has_axes and function in (*tree.REDUCTIONS, "softmax"):
             text = "{name} takes one argument, or one and the name of an axis, not {given}"
-        raise fault(span, Message(text, name=function, needed=needed, given=given))
+        raise tree.fault(span, Message(text, name=function, needed=needed, given=given))
 
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"

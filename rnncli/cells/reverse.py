@@ -8,27 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rnncli.cells import activations, slopes
+from rnncli.cells import activations, slopes, tree
 from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.text import BIASES
-from rnncli.cells.tree import (
-    ARITHMETIC,
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    Sum,
-    add,
-    parts,
-    walk,
-    write,
-)
 from rnncli.values import Array
 
 LONGEST = 40
@@ -86,7 +69,7 @@ class ReverseStep:
         self.constants: list[Any] = [None] * count
         self.varies = [True] * count
         self.computed: list[tuple[int, tuple[int, ...], NodeRule]] = []
-        self.slots: dict[tuple[Node, str], int] = {}
+        self.slots: dict[tuple[tree.Node, str], int] = {}
         self.lines: dict[str, int] = {}
         for line, node in cell.lowered(features).items():
             self.lines[line] = self._slot(node, line)
@@ -102,7 +85,7 @@ class ReverseStep:
 
     def _slot(self, node: Any, line: str) -> int:
         """Return the slot of a node's value, which is added if it is new in its line."""
-        if isinstance(node, Name) and node.kind in ("line", "free"):
+        if isinstance(node, tree.Name) and node.kind in ("line", "free"):
             return self.lines[node.name]
         if (node, line) not in self.slots:
             self.slots[node, line] = self._add_node(node, line)
@@ -112,38 +95,38 @@ class ReverseStep:
         import numpy as np
 
         match node:
-            case Name("x"):
+            case tree.Name("x"):
                 return self._mask(0, self.dropout.inputs, line)
-            case Name(name, "input"):
+            case tree.Name(name, "input"):
                 start, width = self.sizes.inputs[name]
-                of_x = self._slot(Name("x"), line)
+                of_x = self._slot(tree.Name("x"), line)
                 return self._add((of_x,), _cut(start, start + width))
-            case Name(name, "before"):
+            case tree.Name(name, "before"):
                 state = self.text.states.index(name)
                 slot = self._add((1 + state,), (lambda a: a, lambda g, y, a: (g,)))
                 self.reads[state, line] = slot, line if line in self.cell.gates else self._term(node, line)
                 return slot
-            case Operation("@", part, Name(weight)):
+            case tree.Operation("@", part, tree.Name(weight)):
                 matrix, left = self._columns(weight, line), self._slot(part, line)
                 if weight == "recurrent_kernel":
                     left = self._mask(left, self.dropout.recurrent, line)
                 rule = lambda a: a @ matrix, lambda g, y, a: (g @ matrix.T,)
                 return self._add((left,), rule, None, (line, weight, left))
-            case Name(weight):
+            case tree.Name(weight):
                 return self._add((), None, self._columns(weight, line)[None], (line, weight, None))
-            case Number(value):
+            case tree.Number(value):
                 return self._add((), None, np.full((1, 1), value, self.dtype))
-            case Index(size):
+            case tree.Index(size):
                 return self._add((), None, np.arange(size, dtype=self.dtype)[None])
-        operands = tuple([self._slot(part, line) for part in parts(node)])
+        operands = tuple([self._slot(part, line) for part in tree.parts(node)])
         match node:
-            case Sum(terms):
+            case tree.Sum(terms):
                 signs = tuple(sign for sign, _ in terms)
                 pull = lambda g, y, *given: [g if sign > 0 else -g for sign in signs]  # noqa: E731
-                return self._add(operands, (lambda *given: add(signs, given), pull))
-            case Operation(symbol):
+                return self._add(operands, (lambda *given: tree.add(signs, given), pull))
+            case tree.Operation(symbol):
                 return self._add(operands, self.rules[symbol])
-            case Reshape() | Einsum() | Shift():
+            case tree.Reshape() | tree.Einsum() | tree.Shift():
                 return self._add(operands, _moves(node))
         if node.function not in self.rules:
             value = self.cell.function(node.function)
@@ -228,15 +211,15 @@ class ReverseStep:
                     add(operand, vectors)
         return gradients
 
-    def _term(self, state: Name, line: str) -> str:
+    def _term(self, state: tree.Name, line: str) -> str:
         """Return the term of a line that reads a state, `forget * cell`; `velocity = ...` if it is long."""
         node = self.cell.written[line]
-        while isinstance(node, (Sum, Function)):
-            reading = [part for part in parts(node) if state in walk(part)]
-            if len(reading) > 1 or (isinstance(node, Function) and reading == [state]):
+        while isinstance(node, (tree.Sum, tree.Function)):
+            reading = [part for part in tree.parts(node) if state in tree.walk(part)]
+            if len(reading) > 1 or (isinstance(node, tree.Function) and reading == [state]):
                 break
             node = reading[0]
-        text = write(node)
+        text = tree.write(node)
         return text if len(text) <= LONGEST else f"{line} = ..."
 
 
@@ -257,20 +240,20 @@ def _moves(node: Any) -> NodeRule:
     import numpy as np
 
     match node:
-        case Reshape(_, before, order, shape):
+        case tree.Reshape(_, before, order, shape):
             moved, back = [before[axis] for axis in order], np.argsort(order)
 
             def turn(g: Any, *_: Any) -> Sequence[Any]:
                 return (g.reshape(len(g), *moved).transpose(0, *(1 + axis for axis in back.tolist())),)
 
             return lambda a: view(a, len(before), order, shape), turn
-        case Einsum(_, _, (first, second, after)):
+        case tree.Einsum(_, _, (first, second, after)):
             whole = f"...{first},...{second}->...{after}"
             of_first, of_second = f"...{after},...{second}->...{first}", f"...{after},...{first}->...{second}"
             return lambda a, b: np.einsum(whole, a, b), lambda g, y, a, b: (
                 np.einsum(of_first, g, b), np.einsum(of_second, g, a),
             )  # fmt: skip
-        case Shift(_, _, rank):
+        case tree.Shift(_, _, rank):
             return lambda window, entry: shift(window, entry, rank), lambda g, *_: (
                 np.concatenate((np.zeros_like(g[:, :1]), g[:, :-1]), 1), g[:, -1:],
             )  # fmt: skip
@@ -292,7 +275,7 @@ def _rules() -> dict[str, NodeRule]:
     def mean(g: Any, y: Any, a: Any) -> Sequence[Any]:
         return (np.broadcast_to(g / a.shape[-1], (*g.shape[:-1], a.shape[-1])),)
 
-    computes = {**ARITHMETIC, **activations.array_functions(np)}
+    computes = {**tree.ARITHMETIC, **activations.array_functions(np)}
     pulls: Mapping[str, Callable[..., Sequence[Any]]] = {
         "*": lambda g, y, a, b: (g * b, g * a),
         "/": lambda g, y, a, b: (g / b, g * (-a / b / b)),

@@ -9,26 +9,8 @@ from operator import mul, truediv
 from string import ascii_letters
 from typing import Any, NamedTuple
 
+from rnncli.cells import tree
 from rnncli.cells.text import BIASES, PACKED, CellText, Size, at, fold_call
-from rnncli.cells.tree import (
-    REDUCTIONS,
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    Sum,
-    TokenSpan,
-    add,
-    fault,
-    parts,
-    point_at,
-    rebuild,
-)
 from rnncli.errors import LayerError, Message, Text, inside
 from rnncli.errors import count as counted
 
@@ -40,7 +22,7 @@ MOST_AXES = 8
 Axes = tuple[str, ...]
 """The names of axes.  In a file that names none, the text of a size stands for its axis; "?" is unknown."""
 
-Value = tuple[Node, Axes]
+Value = tuple[tree.Node, Axes]
 """A node without names of axes, and the axes of its numbers; with () it is an array of size 1."""
 
 UNKNOWN = "?"
@@ -119,8 +101,8 @@ def measure(text: CellText, config: Mapping[str, Any], features: int | None) -> 
 
 
 def lower(
-    text: CellText, config: Mapping[str, Any], lines: Mapping[str, Node], sizes: CellSizes
-) -> Mapping[str, Node]:
+    text: CellText, config: Mapping[str, Any], lines: Mapping[str, tree.Node], sizes: CellSizes
+) -> Mapping[str, tree.Node]:
     """Return the equations without names of axes.  lines: as `resolve` returns them."""
     lowered = {}
     for line, node in lines.items():
@@ -133,12 +115,14 @@ def lower(
     return lowered
 
 
-def axes_of(node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str) -> Axes:
+def axes_of(node: tree.Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str) -> Axes:
     """Return the axes of a node of a resolved line."""
     return _Reader(text, config, sizes, line).value(node)[1]
 
 
-def lower_part(node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str) -> Value:
+def lower_part(
+    node: tree.Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str
+) -> Value:
     """Return a part of the equation of a line without names of axes, and the axes of its numbers."""
     return _Reader(text, config, sizes, line, lowers=True).value(node)
 
@@ -163,42 +147,44 @@ def _split(text: CellText, known: dict[str, int | None]) -> dict[str, tuple[int,
     return starts
 
 
-def _whole(node: Node, known: Mapping[str, int | None], spans: Mapping[Node, TokenSpan]) -> int | None:
+def _whole(
+    node: tree.Node, known: Mapping[str, int | None], spans: Mapping[tree.Node, tree.TokenSpan]
+) -> int | None:
     """Return the value of an equation of `[sizes]`."""
 
-    def value(part: Node) -> Fraction | None:
+    def value(part: tree.Node) -> Fraction | None:
         match part:
-            case Number(number):
+            case tree.Number(number):
                 made: Fraction | None = Fraction(repr(number))
-            case Name(name):
+            case tree.Name(name):
                 size = known[name]
                 made = None if size is None else Fraction(size)
-            case Sum(terms):
+            case tree.Sum(terms):
                 values = [value(term) for _, term in terms]
-                made = None if None in values else add([sign for sign, _ in terms], values)
-            case Operation(symbol, left, right):
+                made = None if None in values else tree.add([sign for sign, _ in terms], values)
+            case tree.Operation(symbol, left, right):
                 first, second = value(left), value(right)
                 if symbol == "/" and second == 0:
-                    raise fault(spans[part], Message("this divides by 0"))
+                    raise tree.fault(spans[part], Message("this divides by 0"))
                 divides = {"*": mul, "/": truediv}[symbol]
                 made = None if first is None or second is None else divides(first, second)
             case _:
                 raise TypeError(part)
         if made is not None and abs(made) > LARGEST:
-            raise fault(spans[part], Message("this is more than {largest}", largest=LARGEST))
+            raise tree.fault(spans[part], Message("this is more than {largest}", largest=LARGEST))
         return made
 
     made = value(node)
     if made is not None and (made < 1 or made.denominator > 1):
         what = Message("a size is a whole number from 1 on, but this is {value}", value=f"{float(made):g}")
-        names = dict.fromkeys(part.name for part in [node, *_inside(node)] if isinstance(part, Name))
+        names = dict.fromkeys(part.name for part in [node, *_inside(node)] if isinstance(part, tree.Name))
         given = Message("Here {sizes}.", sizes=", ".join(f"{name} = {known[name]}" for name in names))
-        raise fault(spans[node], what, given if names else "")
+        raise tree.fault(spans[node], what, given if names else "")
     return None if made is None else int(made)
 
 
-def _inside(node: Node) -> list[Node]:
-    return [part for operand in parts(node) for part in (operand, *_inside(operand))]
+def _inside(node: tree.Node) -> list[tree.Node]:
+    return [part for operand in tree.parts(node) for part in (operand, *_inside(operand))]
 
 
 def _rename(text: CellText, sizes: CellSizes, axes: Sequence[Any]) -> Axes:
@@ -221,7 +207,7 @@ class _Reader:
         self.text, self.config, self.sizes, self.line, self.lowers = text, config, sizes, line, lowers
         self.spans, self.widest = text.spans[line], 0
 
-    def line_axes(self, node: Node) -> Axes:
+    def line_axes(self, node: tree.Node) -> Axes:
         """Return the axes of the line."""
         text, sizes, line = self.text, self.sizes, self.line
         _, axes = self.value(node)
@@ -242,7 +228,7 @@ class _Reader:
             raise self.fault(node, what, Message("The axes of states and lines stand in [shapes]."))
         return wanted
 
-    def value(self, node: Node) -> Value:
+    def value(self, node: tree.Node) -> Value:
         """Return a node without names of axes, and its axes.  Raises LayerError where parts do not fit."""
         made, axes = self._value(node)
         count = self.sizes.numbers(axes) or 0
@@ -255,42 +241,44 @@ class _Reader:
         self.widest = max(self.widest, count)
         return made, axes
 
-    def _value(self, node: Node) -> Value:
+    def _value(self, node: tree.Node) -> Value:
         match node:
-            case Number():
+            case tree.Number():
                 return node, ()
-            case Name():
+            case tree.Name():
                 return self._name(node)
-            case Operation("@"):
+            case tree.Operation("@"):
                 return self._product(node)
-            case Function("outer", (left, right)):
+            case tree.Function("outer", (left, right)):
                 values = [self.value(left), self.value(right)]
                 whole = tuple(dict.fromkeys((*values[0][1], *values[1][1])))
-                return self._combine(Operation("*", left, right), values, whole)
-            case Function("join", (inner,)):
+                return self._combine(tree.Operation("*", left, right), values, whole)
+            case tree.Function("join", (inner,)):
                 return self._join(node, *self.value(inner))
-            case Function("shift", (Name() as window, inner)):
+            case tree.Function("shift", (tree.Name() as window, inner)):
                 return self._shift(node, window, *self.value(inner))
-            case Function("index", (Name(axis),)):
-                return Index(self.sizes.size(axis) or 0), (axis,)
-            case Function(function, (inner, *axis)) if function in REDUCTIONS or (
+            case tree.Function("index", (tree.Name(axis),)):
+                return tree.Index(self.sizes.size(axis) or 0), (axis,)
+            case tree.Function(function, (inner, *axis)) if function in tree.REDUCTIONS or (
                 axis and function == "softmax"
             ):
                 return self._reduce(node, *self.value(inner))
-        values = [self.value(part) for part in parts(node)]
+        values = [self.value(part) for part in tree.parts(node)]
         return self._combine(node, values, self._meet(node, [axes for _, axes in values]))
 
-    def _name(self, node: Name) -> Value:
+    def _name(self, node: tree.Name) -> Value:
         text, sizes, name = self.text, self.sizes, node.name
         if name == "x":
             return node, _rename(text, sizes, ("features",))
         if name in text.inputs:
-            return self._shaped(Name(name, "input"), text.inputs[name])
+            return self._shaped(tree.Name(name, "input"), text.inputs[name])
         if name in sizes.axes:
             return node, sizes.axes[name]
         if name in BIASES:
             if self.lowers and text.has_axes and not self.config["use_bias"]:
-                zeros = Operation("*", Number(0.0), Index(sizes.numbers(text.axes(self.line)) or 0))
+                zeros = tree.Operation(
+                    "*", tree.Number(0.0), tree.Index(sizes.numbers(text.axes(self.line)) or 0)
+                )
                 return self._shaped(zeros, text.axes(self.line))
             return self._shaped(node, text.axes(self.line))
         if name in text.weights:
@@ -302,28 +290,28 @@ class _Reader:
         if name in text.options:  # a number
             return node, ()
         size = sizes.known[name]
-        return (node if size is None else Number(float(size))), ()
+        return (node if size is None else tree.Number(float(size))), ()
 
-    def _shaped(self, node: Node, axes: Sequence[Size]) -> Value:
+    def _shaped(self, node: tree.Node, axes: Sequence[Size]) -> Value:
         """Return a value whose numbers stand side by side, with these axes."""
         names = tuple(map(str, axes))
         shape, count = self.sizes.shape(names), self.sizes.numbers(names)
-        made = node if len(shape) < 2 else Reshape(node, (count or 0,), (0,), shape)
+        made = node if len(shape) < 2 else tree.Reshape(node, (count or 0,), (0,), shape)
         return made, _rename(self.text, self.sizes, axes)
 
-    def _squeezed(self, node: Name) -> Node:
+    def _squeezed(self, node: tree.Name) -> tree.Node:
         """Return a weight without the axes that its shape gives as the number 1."""
         shape = self.text.weights[node.name].shape
         kept = tuple(str(axis) for axis in shape if axis != 1)
         if not self.text.has_axes or len(shape) < 2 or len(kept) == len(shape):
             return node
         whole = self.sizes.shape(tuple(map(str, shape)))
-        return Reshape(node, whole, tuple(range(len(shape))), self.sizes.shape(kept))
+        return tree.Reshape(node, whole, tuple(range(len(shape))), self.sizes.shape(kept))
 
-    def _product(self, node: Operation) -> Value:
+    def _product(self, node: tree.Operation) -> Value:
         left, axes = self.value(node.left)
         text, sizes, right = self.text, self.sizes, node.right
-        if isinstance(right, Name) and (right.name in PACKED or not text.has_axes):
+        if isinstance(right, tree.Name) and (right.name in PACKED or not text.has_axes):
             if right.name in PACKED:
                 needs: Size = "features" if right.name == "kernel" else "units"
                 made: Sequence[Size] = text.axes(self.line)
@@ -338,9 +326,9 @@ class _Reader:
                     both = [_axes_text(needed), _axes_text(axes)]
                 what = Message(template, weight=right.name, needed=both[0], given=both[1])
                 raise self.fault(node, what)
-            return self._shaped(Operation("@", left, right), made)
-        is_weight = isinstance(right, Name) and right.name in text.weights
-        if isinstance(right, Name) and is_weight:
+            return self._shaped(tree.Operation("@", left, right), made)
+        is_weight = isinstance(right, tree.Name) and right.name in text.weights
+        if isinstance(right, tree.Name) and is_weight:
             others = _rename(text, sizes, text.weights[right.name].shape)
             operand = self._squeezed(right)
         else:
@@ -352,7 +340,7 @@ class _Reader:
             raise self.fault(node, what, advice)
         summed = others.index(axes[-1])
         if axes[:-1] == () and summed == 0 and len(others) == 2 and operand == right and is_weight:
-            return Operation("@", left, operand), others[1:]
+            return tree.Operation("@", left, operand), others[1:]
         own = [place for place, axis in enumerate(others) if place != summed and axis not in axes[:-1]]
         further = [others[place] for place in own]
         result = (*axes[:-1], *further)
@@ -362,10 +350,10 @@ class _Reader:
         before, after = letters[: len(axes)], letters[: len(axes) - 1] + letters[len(axes) :]
         shared, rest = dict(zip(axes, before, strict=True)), iter(letters[len(axes) :])
         marks = (next(rest) if place in own else shared[axis] for place, axis in enumerate(others))
-        summed_up = Einsum(left, operand, (before, "".join(marks), after))
-        return (summed_up if result else Reshape(summed_up, (), (), (1,))), result
+        summed_up = tree.Einsum(left, operand, (before, "".join(marks), after))
+        return (summed_up if result else tree.Reshape(summed_up, (), (), (1,))), result
 
-    def _meet(self, node: Node, axes: Sequence[Axes]) -> Axes:
+    def _meet(self, node: tree.Node, axes: Sequence[Axes]) -> Axes:
         """Return the axes of the operand that has all of them."""
         whole = max((each for each in axes if each != (UNKNOWN,)), key=len, default=(UNKNOWN,))
         for other in axes:
@@ -382,73 +370,75 @@ class _Reader:
                 raise self.fault(node, what, advice)
         return (UNKNOWN,) if not whole and (UNKNOWN,) in axes else whole
 
-    def _combine(self, node: Node, values: Sequence[Value], whole: Axes) -> Value:
+    def _combine(self, node: tree.Node, values: Sequence[Value], whole: Axes) -> Value:
         """Return the node on operands whose axes stand side by side as in `whole`."""
         operands = [self.align(part, axes, whole) for part, axes in values]
-        views = {part[1:] if isinstance(part, Reshape) else None for part in operands}
-        along = isinstance(node, Function) and self.text.function(node.function, self.config) in ALONG
+        views = {part[1:] if isinstance(part, tree.Reshape) else None for part in operands}
+        along = isinstance(node, tree.Function) and self.text.function(node.function, self.config) in ALONG
         if len(views) == 1 and (view := views.pop()) and not along:  # shapes change after the activation
-            operands = [part.part for part in operands if isinstance(part, Reshape)]
-            return Reshape(self._rebuilt(node, operands), *view), whole
+            operands = [part.part for part in operands if isinstance(part, tree.Reshape)]
+            return tree.Reshape(self._rebuilt(node, operands), *view), whole
         return self._rebuilt(node, operands), whole
 
-    def _rebuilt(self, node: Node, operands: Sequence[Node]) -> Node:
+    def _rebuilt(self, node: tree.Node, operands: Sequence[tree.Node]) -> tree.Node:
         taken = iter(operands)
-        made = rebuild(node, lambda _: next(taken))
-        with point_at(self.spans.get(node)):
+        made = tree.rebuild(node, lambda _: next(taken))
+        with tree.point_at(self.spans.get(node)):
             return fold_call(made, {**self.text.options, **self.config}) if self.lowers else made
 
-    def align(self, node: Node, axes: Axes, whole: Axes) -> Node:
+    def align(self, node: tree.Node, axes: Axes, whole: Axes) -> tree.Node:
         """Return the node with its axes in the order of `whole`, and axes of size 1 for the others."""
-        if isinstance(node, Number) or axes == whole or (len(whole) < 2 and not axes) or UNKNOWN in axes:
+        if isinstance(node, tree.Number) or axes == whole or (len(whole) < 2 and not axes) or UNKNOWN in axes:
             return node
         order = tuple(axes.index(axis) for axis in whole if axis in axes) or (0,)
         shape = tuple(self.sizes.size(axis) if axis in axes else 1 for axis in whole)
-        return Reshape(node, self.sizes.shape(axes), order, shape)  # type: ignore[arg-type]
+        return tree.Reshape(node, self.sizes.shape(axes), order, shape)  # type: ignore[arg-type]
 
-    def _join(self, node: Node, inner: Node, axes: Axes) -> Value:
+    def _join(self, node: tree.Node, inner: tree.Node, axes: Axes) -> Value:
         count, units = self.sizes.numbers(axes), self.sizes.known["units"]
         if None not in (count, units) and count != units:
             numbers = counted(count or 0, "number")
             what = Message("it has {numbers}, but units is {units}", numbers=numbers, units=units)
             raise self.fault(node, what)
         shape = self.sizes.shape(axes)
-        made = inner if len(shape) < 2 else Reshape(inner, shape, tuple(range(len(shape))), (units or 0,))
+        made = (
+            inner if len(shape) < 2 else tree.Reshape(inner, shape, tuple(range(len(shape))), (units or 0,))
+        )
         return made, ("units",)
 
-    def _shift(self, node: Node, window: Name, inner: Node, axes: Axes) -> Value:
+    def _shift(self, node: tree.Node, window: tree.Name, inner: tree.Node, axes: Axes) -> Value:
         if window.name not in self.text.states:
             what = Message("shift moves the entries of a state, and {name} is not one", name=window.name)
             raise self.fault(node, what)
         whole = self.sizes.axes[window.name]
-        if not whole or {*axes} != {*whole[1:]} or isinstance(inner, Number):
+        if not whole or {*axes} != {*whole[1:]} or isinstance(inner, tree.Number):
             template = "it needs {needed}, the axes of {name} without the first, not {given}"
             fields = {"needed": _axes_text(whole[1:]), "given": _axes_text(axes), "name": window.name}
             raise self.fault(node, Message(template, **fields))
         entry = self.align(inner, axes, whole[1:])
         rest = self.sizes.shape(whole[1:])
         if len(whole) > 1:
-            entry = Reshape(entry, rest, tuple(range(len(rest))), (1, *rest))
-        return Shift(window, entry, len(whole)), whole
+            entry = tree.Reshape(entry, rest, tuple(range(len(rest))), (1, *rest))
+        return tree.Shift(window, entry, len(whole)), whole
 
-    def _reduce(self, node: Function, inner: Node, axes: Axes) -> Value:
+    def _reduce(self, node: tree.Function, inner: tree.Node, axes: Axes) -> Value:
         """Return a function over an axis, which is moved to the end, and dropped except by softmax."""
         function, (_, *given) = node.function, node.arguments
-        if given and (not isinstance(given[0], Name) or given[0].name not in axes):
+        if given and (not isinstance(given[0], tree.Name) or given[0].name not in axes):
             what = Message("{name} needs an axis of its argument, which has {axes}", name=function,
                            axes=_axes_text(axes))  # fmt: skip
             raise self.fault(node, what)
         if not axes:
-            return self._rebuilt(Function(function, (inner,)), [inner]), ()
-        axis = given[0].name if given and isinstance(given[0], Name) else axes[-1]
+            return self._rebuilt(tree.Function(function, (inner,)), [inner]), ()
+        axis = given[0].name if given and isinstance(given[0], tree.Name) else axes[-1]
         rest = tuple(other for other in axes if other != axis)
-        made = Function(function, (self.align(inner, axes, (*rest, axis)),))
+        made = tree.Function(function, (self.align(inner, axes, (*rest, axis)),))
         if function == "softmax":
             return self.align(made, (*rest, axis), axes), axes
         shape = self.sizes.shape(rest)
-        return (Reshape(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
+        return (tree.Reshape(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
 
-    def fault(self, node: Node, reason: Text, advice: Text = "") -> LayerError:
+    def fault(self, node: tree.Node, reason: Text, advice: Text = "") -> LayerError:
         if not self.text.has_axes:
             known = self.sizes.known["features"] is not None
             advice = (
@@ -456,7 +446,7 @@ class _Reader:
             )
             advice = Message(advice, features=self.sizes.known["features"], units=self.sizes.known["units"])
         span = self.spans.get(node) or next(iter(self.spans.values()))
-        return fault(span, reason, advice)
+        return tree.fault(span, reason, advice)
 
 
 def _letters(axes: Axes) -> str:

@@ -9,24 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from rnncli.cells import activations
-from rnncli.cells.tree import (
-    AXES,
-    REDUCTIONS,
-    Function,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Sum,
-    TokenSpan,
-    finite,
-    fold,
-    parse,
-    point_at,
-    rebuild,
-    walk,
-)
+from rnncli.cells import activations, tree
 from rnncli.errors import LayerError, Message, Text
 
 PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
@@ -64,18 +47,18 @@ class CellText(NamedTuple):
 
     name: str
     states: tuple[str, ...]
-    step: Mapping[str, Node]
+    step: Mapping[str, tree.Node]
     gates: tuple[str, ...]
     initial: Mapping[str, float]
     options: Mapping[str, str | float]
     weights: Mapping[str, CellWeight]
     initializers: Mapping[str, Any]
     source: str
-    spans: Mapping[str, Mapping[Node, TokenSpan]]
+    spans: Mapping[str, Mapping[tree.Node, tree.TokenSpan]]
     written: str = ""
     file: Text = ""
     first: str = "hidden"
-    sizes: Mapping[str, int | Node] = MappingProxyType({})
+    sizes: Mapping[str, int | tree.Node] = MappingProxyType({})
     shapes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     inputs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     heads: tuple[str, ...] = ("heads",)
@@ -164,30 +147,32 @@ def define(
     initializers: Mapping[str, Any] = MappingProxyType({}),
 ) -> CellText:
     """Return the cell of these equations.  Raises LayerError if an equation cannot be parsed."""
-    parsed = {line: parse(text) for line, text in step.items()}
+    parsed = {line: tree.parse(text) for line, text in step.items()}
     trees = {line: node for line, (node, _) in parsed.items()}
     spans = {line: spans for line, (_, spans) in parsed.items()}
     return CellText(name, states, trees, packed_lines(trees), {}, options, {}, initializers, source, spans)
 
 
-def packed_lines(step: Mapping[str, Node]) -> tuple[str, ...]:
+def packed_lines(step: Mapping[str, tree.Node]) -> tuple[str, ...]:
     """Return the lines that use a packed weight."""
     return tuple(line for line, node in step.items() if packed_in(node))
 
 
 @lru_cache(1024)  # for each name in a line
-def packed_in(node: Node) -> frozenset[str]:
+def packed_in(node: tree.Node) -> frozenset[str]:
     """Return the packed weights that an equation uses."""
-    return frozenset(part.name for part in walk(node) if isinstance(part, Name) and part.name in PACKED)
+    return frozenset(
+        part.name for part in tree.walk(node) if isinstance(part, tree.Name) and part.name in PACKED
+    )
 
 
-_RESOLVED: dict[tuple[Any, ...], tuple[CellText, Mapping[str, Node]]] = {}
+_RESOLVED: dict[tuple[Any, ...], tuple[CellText, Mapping[str, tree.Node]]] = {}
 """What `resolve` returned in this process; a command resolves a cell several times, a search hundreds."""
 KEPT = 64
 """Number of cells whose lines are kept."""
 
 
-def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> Mapping[str, Node]:
+def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> Mapping[str, tree.Node]:
     """Return the lines as they are computed with these options.
 
     Until a state's line is computed, its name means its value before the step.
@@ -207,41 +192,46 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
 
 def _resolve(
     text: CellText, numbers: Mapping[str, Any], use_bias: bool, in_order: bool
-) -> Mapping[str, Node]:
+) -> Mapping[str, tree.Node]:
     kinds = dict.fromkeys(text.states, "before")
 
-    def change(node: Node) -> Node:
-        with point_at(text.spans[line].get(node)):
+    def change(node: tree.Node) -> tree.Node:
+        with tree.point_at(text.spans[line].get(node)):
             return make(node)
 
-    def make(node: Node) -> Node:
+    def make(node: tree.Node) -> tree.Node:
         match node:
-            case Name(name) if name in kinds:
-                return Name(name, kinds[name])
-            case Name(name) if isinstance(numbers.get(name), (int, float)):
-                return Number(float(numbers[name]))
-            case Name(name) if name in BIASES and not use_bias and not text.has_axes:
-                return Number(0.0)
-            case Function(function, (value, Name() as axis)) if function in (*REDUCTIONS, "softmax"):
-                return Function(function, (change(value), axis))
-            case Function("index"):
+            case tree.Name(name) if name in kinds:
+                return tree.Name(name, kinds[name])
+            case tree.Name(name) if isinstance(numbers.get(name), (int, float)):
+                return tree.Number(float(numbers[name]))
+            case tree.Name(name) if name in BIASES and not use_bias and not text.has_axes:
+                return tree.Number(0.0)
+            case tree.Function(function, (value, tree.Name() as axis)) if function in (
+                *tree.REDUCTIONS,
+                "softmax",
+            ):
+                return tree.Function(function, (change(value), axis))
+            case tree.Function("index"):
                 return node
-            case Operation("@", left, _) if isinstance(constant := change(left), Number):
+            case tree.Operation("@", left, _) if isinstance(constant := change(left), tree.Number):
                 if constant.value:
                     what = "a number alone stands on the left of @."
                     raise LayerError(what, "Put a name there, such as x or hidden.")
                 return constant  # a bias that is not used
-            case Sum(terms):
-                kept = [(sign, new) for sign, term in terms if (new := change(term)) != Number(0.0)]
+            case tree.Sum(terms):
+                kept = [(sign, new) for sign, term in terms if (new := change(term)) != tree.Number(0.0)]
                 if in_order:  # the sum of the terms that depend on no state comes first
                     free = [(sign, term) for sign, term in kept if not depends_on_state(term)]
                     others = [(sign, term) for sign, term in kept if depends_on_state(term)]
-                    kept = [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
+                    kept = (
+                        [(1, tree.Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
+                    )
                 alone = len(kept) == 1 and kept[0][0] > 0
-                return fold(kept[0][1] if alone else Sum(tuple(kept))) if kept else Number(0.0)
-        return fold_call(rebuild(node, change), numbers)
+                return tree.fold(kept[0][1] if alone else tree.Sum(tuple(kept))) if kept else tree.Number(0.0)
+        return fold_call(tree.rebuild(node, change), numbers)
 
-    resolved: dict[str, Node] = {}
+    resolved: dict[str, tree.Node] = {}
     for line, node in text.step.items():
         with at(text.written, "step", text.written_name(line)):
             resolved[line] = change(node)
@@ -249,17 +239,17 @@ def _resolve(
     return resolved
 
 
-def fold_call(node: Node, options: Mapping[str, Any]) -> Node:
+def fold_call(node: tree.Node, options: Mapping[str, Any]) -> tree.Node:
     """Return a constant node as a Number; other nodes are returned unchanged."""
     if (
-        not isinstance(node, Function) or node.function in AXES
-        or not all(isinstance(part, Number) for part in node.arguments)
+        not isinstance(node, tree.Function) or node.function in tree.AXES
+        or not all(isinstance(part, tree.Number) for part in node.arguments)
     ):  # fmt: skip
-        return fold(node)
-    given = [part.value for part in node.arguments if isinstance(part, Number)]
-    return finite(activations.compute_constant(options.get(node.function, node.function), given), node)
+        return tree.fold(node)
+    given = [part.value for part in node.arguments if isinstance(part, tree.Number)]
+    return tree.finite(activations.compute_constant(options.get(node.function, node.function), given), node)
 
 
-def depends_on_state(node: Node) -> bool:
+def depends_on_state(node: tree.Node) -> bool:
     """Return whether the value of a resolved node depends on the state."""
-    return any(isinstance(part, Name) and part.kind in ("before", "line") for part in walk(node))
+    return any(isinstance(part, tree.Name) and part.kind in ("before", "line") for part in tree.walk(node))

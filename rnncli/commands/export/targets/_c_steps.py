@@ -7,23 +7,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from math import prod
 
+from rnncli.cells import tree
 from rnncli.cells.evaluate import offset_of
 from rnncli.cells.layout import Place, index, places, regroup, shape_of, spread
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import (
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    rebuild,
-    walk,
-    write,
-)
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment, c_number
 
@@ -78,7 +65,7 @@ static void softmax(real *values, int size) {
 """,
 }
 """Functions of equations and formulas, by name."""
-OPERATORS = {"@": "dot", Einsum: "dot", "**": "power"}
+OPERATORS = {"@": "dot", tree.Einsum: "dot", "**": "power"}
 """The operators and nodes that C writes as functions."""
 
 
@@ -117,7 +104,7 @@ class _StepWriter:
         self.cell, self.suffix, self.temporary = cell, suffix, 0
         self.statements: list[str] = []
 
-    def line(self, line: str, node: Node) -> None:
+    def line(self, line: str, node: tree.Node) -> None:
         """Write a line.  A state whose other numbers are read, too, is replaced at the end."""
         name, shape = self.cell.names[line], self.cell.shape(line)
         value = self._value(node, line, places(shape))
@@ -140,32 +127,32 @@ class _StepWriter:
         self.temporary += 1
         return f"t{self.temporary}"
 
-    def _value(self, node: Node, line: str, place: Place) -> str:
-        return write(self._adapt(node, line, place))
+    def _value(self, node: tree.Node, line: str, place: Place) -> str:
+        return tree.write(self._adapt(node, line, place))
 
-    def _adapt(self, node: Node, line: str, place: Place) -> Node:
+    def _adapt(self, node: tree.Node, line: str, place: Place) -> tree.Node:
         """Return the number of a node at a place as what `tree.write` can write."""
         cell = self.cell
         match node:
-            case Number(value):
+            case tree.Number(value):
                 text = c_number(value, self.suffix)
-                return Name(f"({text})" if text.startswith("-") else text)
-            case Name():
-                return Name(self._element(node, line, place))
-            case Index():
-                return Name(f"(real)({index(place, self._shape(node, line))})")
-            case Reshape(part, before, order, shape):
+                return tree.Name(f"({text})" if text.startswith("-") else text)
+            case tree.Name():
+                return tree.Name(self._element(node, line, place))
+            case tree.Index():
+                return tree.Name(f"(real)({index(place, self._shape(node, line))})")
+            case tree.Reshape(part, before, order, shape):
                 moved = regroup(spread(place, shape), [before[axis] for axis in order])
                 inner = tuple(moved[order.index(axis)] for axis in range(len(order)))
-                if place == spread(place, shape) or not any(map(_is_product, walk(part))):
+                if place == spread(place, shape) or not any(map(_is_product, tree.walk(part))):
                     return self._adapt(part, line, inner)
-                return Name(f"{self._array(part, line)}[{index(inner, before)}]")  # not computed again
-            case Shift(Name() as window, entry):
+                return tree.Name(f"{self._array(part, line)}[{index(inner, before)}]")  # not computed again
+            case tree.Shift(tree.Name() as window, entry):
                 size, *rest = shape = self._shape(window, line)
                 kept = f"{cell.names[window.name]}[{index(place, shape, prod(rest))}]"
                 entered = self._value(entry, line, ((), *place[1:]))
-                return Name(f"({index(place[:1], (size,))} < {size - 1} ? {kept} : {entered})")
-            case Einsum(left, right, (before, other, after)):
+                return tree.Name(f"({index(place[:1], (size,))} < {size - 1} ? {kept} : {entered})")
+            case tree.Einsum(left, right, (before, other, after)):
                 axes, shape = dict(zip(after, place, strict=True)), self._shape(right, line)
                 marks = ((left, before), (right, other))
                 both = [
@@ -173,21 +160,21 @@ class _StepWriter:
                     for part, own in marks
                 ]
                 summed = other.index(before[-1])
-                return Name(f"dot({', '.join(both)}, {shape[summed]}, {prod(shape[summed + 1 :])})")
-            case Operation("@", left, Name(weight) as right):
+                return tree.Name(f"dot({', '.join(both)}, {shape[summed]}, {prod(shape[summed + 1 :])})")
+            case tree.Operation("@", left, tree.Name(weight) as right):
                 vector, (rows, width) = self._array(left, line), cell.weights[weight].shape
                 column = self._element(right, line, place if weight in PACKED else ((), *place))
-                return Name(f"dot({vector}, &{column}, {rows}, {width})")
-            case Operation("**", left, right):
-                return self._adapt(Function("power", (left, right)), line, place)
-            case Function("mean" | "variance" | "sum" | "softmax" as function, (inner,)):
-                return Name(self._reduce(function, inner, line, place))
-            case Function(function, arguments):
+                return tree.Name(f"dot({vector}, &{column}, {rows}, {width})")
+            case tree.Operation("**", left, right):
+                return self._adapt(tree.Function("power", (left, right)), line, place)
+            case tree.Function("mean" | "variance" | "sum" | "softmax" as function, (inner,)):
+                return tree.Name(self._reduce(function, inner, line, place))
+            case tree.Function(function, arguments):
                 given = ", ".join(self._value(argument, line, place) for argument in arguments)
-                return Name(f"{'fabs' if function == 'abs' else function}({given})")
-        return rebuild(node, lambda part: self._adapt(part, line, place))
+                return tree.Name(f"{'fabs' if function == 'abs' else function}({given})")
+        return tree.rebuild(node, lambda part: self._adapt(part, line, place))
 
-    def _reduce(self, function: str, inner: Node, line: str, place: Place) -> str:
+    def _reduce(self, function: str, inner: tree.Node, line: str, place: Place) -> str:
         """Write a function over the last axis, row by row; return its number at a place."""
         *rows, size = shape = self._shape(inner, line)
         vector, count = self._array(inner, line, fresh=function == "softmax"), prod(rows)
@@ -203,7 +190,7 @@ class _StepWriter:
         self._loop(rows, f"{total}[j] = {function}({row}, {size});")
         return f"{total}[{index(place[:-1], rows)}]"
 
-    def _element(self, node: Name, line: str, place: Place) -> str:
+    def _element(self, node: tree.Name, line: str, place: Place) -> str:
         """Return a number of an array that has a name."""
         cell, shape = self.cell, self._shape(node, line)
         place, name = spread(place, shape), cell.names.get(node.name, node.name)
@@ -220,16 +207,16 @@ class _StepWriter:
             f"[{index((axis,), (size,))}]" for axis, size in zip(place, shape, strict=True)
         )
 
-    def _pointer(self, node: Node, line: str, place: Place) -> str:
+    def _pointer(self, node: tree.Node, line: str, place: Place) -> str:
         """Return the address of a number of a node."""
-        if isinstance(node, Name):
+        if isinstance(node, tree.Name):
             return f"&{self._element(node, line, place)}"
         return f"&{self._array(node, line)}[{index(place, self._shape(node, line))}]"
 
-    def _array(self, node: Node, line: str, *, fresh: bool = False) -> str:
+    def _array(self, node: tree.Node, line: str, *, fresh: bool = False) -> str:
         """Return an array of the numbers of a node.  fresh: never the array of a line or a weight."""
         shape = self._shape(node, line)
-        if isinstance(node, Name) and not fresh and node.name not in BIASES:
+        if isinstance(node, tree.Name) and not fresh and node.name not in BIASES:
             if (node.kind or node.name == "x") and node.kind != "input":
                 return self.cell.names.get(node.name, node.name)
             if not node.kind and len(shape) == 1:
@@ -239,9 +226,9 @@ class _StepWriter:
         self._loop(shape, f"{name}[{index(places(shape), shape)}] = {value};")
         return name
 
-    def _shape(self, node: Node, line: str) -> tuple[int, ...]:
+    def _shape(self, node: tree.Node, line: str) -> tuple[int, ...]:
         return shape_of(node, self.cell.cell.text, self.cell.sizes, line)
 
 
-def _is_product(node: Node) -> bool:
-    return isinstance(node, Einsum) or (isinstance(node, Operation) and node.symbol == "@")
+def _is_product(node: tree.Node) -> bool:
+    return isinstance(node, tree.Einsum) or (isinstance(node, tree.Operation) and node.symbol == "@")

@@ -8,21 +8,8 @@ from itertools import accumulate
 from math import prod
 from typing import NamedTuple
 
+from rnncli.cells import tree
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import (
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    rebuild,
-    walk,
-    write,
-)
 from rnncli.cells.writing import LETTERS
 from rnncli.commands.export.export_case import ExportCell
 
@@ -34,9 +21,9 @@ def name_columns(cell: ExportCell, weight: str, line: str) -> str:
     return f"b2_{line}" if f"recurrent_{line}" in cell.cell.text.gates else f"b_recurrent_{line}"
 
 
-def has_batch(node: Node, without: Iterable[str]) -> bool:
+def has_batch(node: tree.Node, without: Iterable[str]) -> bool:
     """Return whether a node differs between the sequences of a batch.  without: lines that do not differ."""
-    names = (name for name in walk(node) if isinstance(name, Name))
+    names = (name for name in tree.walk(node) if isinstance(name, tree.Name))
     return any(name.name == "x" or (name.kind and name.name not in without) for name in names)
 
 
@@ -113,8 +100,8 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
             yield f"{names} = {split}"
     for line, node in cell.lines.items():
         if line in cell.states and not has_batch(node, without):
-            name = "full_state" if isinstance(node, Number) else "as_state"
-            node = Function(name, (node, Name(line, "before")))
+            name = "full_state" if isinstance(node, tree.Number) else "as_state"
+            node = tree.Function(name, (node, tree.Name(line, "before")))
         elif not has_batch(node, without):
             without.add(line)
         axes = _axes(cell, line, batch=line not in without) if text.has_axes else ""
@@ -139,10 +126,10 @@ class _StepCode:
         self.cell, self.line, self.language, self.without = cell, line, language, without
         self.packing = cell.cell.text.packing()
 
-    def write(self, node: Node) -> str:
-        return write(self._adapt(node), self._name, self.language.call)
+    def write(self, node: tree.Node) -> str:
+        return tree.write(self._adapt(node), self._name, self.language.call)
 
-    def _name(self, node: Name) -> str:
+    def _name(self, node: tree.Name) -> str:
         if node.kind == _CODE:
             return node.name
         if node.kind == "input":
@@ -154,64 +141,67 @@ class _StepCode:
             return name_columns(self.cell, node.name, self.line)
         return _weight(self.cell, node.name, self.language)
 
-    def _has_batch(self, node: Node) -> bool:
+    def _has_batch(self, node: tree.Node) -> bool:
         return has_batch(node, self.without)
 
-    def _adapt(self, node: Node) -> Node:
+    def _adapt(self, node: tree.Node) -> tree.Node:
         """Return a node that `tree.write` can write, with calls for numbers among arrays and new shapes."""
         calls, adapt = self.language.calls, self._adapt
         match node:
-            case Operation("@", Number() as left, right):
-                return node._replace(left=Function("vector", (left,)), right=adapt(right))
-            case Operation("@", left, right) if "row" in calls and not self._has_batch(left):
+            case tree.Operation("@", tree.Number() as left, right):
+                return node._replace(left=tree.Function("vector", (left,)), right=adapt(right))
+            case tree.Operation("@", left, right) if "row" in calls and not self._has_batch(left):
                 if self.cell.cell.text.has_axes:  # the product has no axis for the batch, too
-                    return adapt(Einsum(left, right, ("i", "ij", "j")))
-                return node._replace(left=Function("row", (adapt(left),)), right=adapt(right))
-            case Function("maximum" | "minimum" | "clip", given) if "number" in calls:
+                    return adapt(tree.Einsum(left, right, ("i", "ij", "j")))
+                return node._replace(left=tree.Function("row", (adapt(left),)), right=adapt(right))
+            case tree.Function("maximum" | "minimum" | "clip", given) if "number" in calls:
                 numbers = (
-                    Function("number", (each,)) if isinstance(each, Number) else each for each in given
+                    tree.Function("number", (each,)) if isinstance(each, tree.Number) else each
+                    for each in given
                 )
                 return node._replace(arguments=tuple(map(adapt, numbers)))
-            case Reshape():
+            case tree.Reshape():
                 return self._reshape(node, spreads=False)
-            case Einsum(left, right, (before, other, after)):
+            case tree.Einsum(left, right, (before, other, after)):
                 marks = ["b" if self._has_batch(part) else "" for part in (left, right)]
                 text = f'"{marks[0]}{before},{marks[1]}{other}->{max(marks)}{after}"'
-                return Function("einsum", (_code(text), adapt(left), adapt(right)))
-            case Shift(window, entry):
+                return tree.Function("einsum", (_code(text), adapt(left), adapt(right)))
+            case tree.Shift(window, entry):
                 rest, first = self._part(adapt(window), ":, 1:"), self._part(adapt(window), ":, :1")
                 if not self._has_batch(entry):
-                    name = "full_state" if isinstance(entry, Number) else "as_state"
-                    return Function("join", (rest, Function(name, (adapt(entry), first))))
-                return Function("join", (rest, adapt(entry)))
-            case Index(size):
-                return Function("index", (_code(str(size)),))
+                    name = "full_state" if isinstance(entry, tree.Number) else "as_state"
+                    return tree.Function("join", (rest, tree.Function(name, (adapt(entry), first))))
+                return tree.Function("join", (rest, adapt(entry)))
+            case tree.Index(size):
+                return tree.Function("index", (_code(str(size)),))
         batch = self._has_batch(node)
-        return rebuild(
+        return tree.rebuild(
             node,
-            lambda part: self._reshape(part, spreads=batch) if isinstance(part, Reshape) else adapt(part),
+            lambda part: (
+                self._reshape(part, spreads=batch) if isinstance(part, tree.Reshape) else adapt(part)
+            ),
         )
 
-    def _reshape(self, view: Reshape, *, spreads: bool) -> Node:
+    def _reshape(self, view: tree.Reshape, *, spreads: bool) -> tree.Node:
         """spreads: whether the value is spread over the axes of another, which has an axis for the batch."""
         part, before, order, shape = view
         batch = int(self._has_batch(part))
         after = tuple(before[axis] for axis in order)
         match part:
-            case Function(("mean" | "variance" | "sum") as function, (inner,)) if (
+            case tree.Function(("mean" | "variance" | "sum") as function, (inner,)) if (
                 after == before == (*shape, 1)
             ):
                 axis = len(shape)  # the reduced axis is dropped
                 match inner:
-                    case Reshape(whole, first, (*others, last), moved) if others == sorted(
+                    case tree.Reshape(whole, first, (*others, last), moved) if others == sorted(
                         others
                     ) and moved == tuple(first[each] for each in inner.order):
                         inner, axis = whole, last
-                return Function(f"{function} over", (self._adapt(inner), _code(str(axis + batch))))
+                return tree.Function(f"{function} over", (self._adapt(inner), _code(str(axis + batch))))
         made = self._adapt(part)
         if order != tuple(range(len(order))):
             axes = (*range(batch), *(axis + batch for axis in order))
-            made = Function("transpose", (made, _code(_text(axes))))
+            made = tree.Function("transpose", (made, _code(_text(axes))))
         if after == shape:
             return made
         marks, taken = [":"] * batch, 0
@@ -224,24 +214,24 @@ class _StepCode:
             or prod(shape) != prod(after)
             or any(size != 1 for size, mark in zip(shape, marks[batch:], strict=True) if mark == "None")
         ):
-            return Function("reshape", (made, _code(_text((*[-1] * batch, *shape)))))
+            return tree.Function("reshape", (made, _code(_text((*[-1] * batch, *shape)))))
         while marks and marks[-1] == ":":
             del marks[-1]
         while marks and marks[0] == "None" and spreads:
             del marks[0]
         return self._part(made, ", ".join(marks)) if marks else made
 
-    def _part(self, node: Node, index: str) -> Node:
-        whole = node if isinstance(node, (Name, Function)) else Function("brackets", (node,))
-        return Function("part", (whole, _code(index)))
+    def _part(self, node: tree.Node, index: str) -> tree.Node:
+        whole = node if isinstance(node, (tree.Name, tree.Function)) else tree.Function("brackets", (node,))
+        return tree.Function("part", (whole, _code(index)))
 
 
 _CODE = "code"
 """The kind of a name that is code already."""
 
 
-def _code(text: str) -> Name:
-    return Name(text, _CODE)
+def _code(text: str) -> tree.Name:
+    return tree.Name(text, _CODE)
 
 
 def _text(shape: Sequence[int]) -> str:

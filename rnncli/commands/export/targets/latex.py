@@ -5,20 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from rnncli.cells import tree
 from rnncli.cells.sizes import axes_of
 from rnncli.cells.text import BIASES, PACKED, CellText, resolve
-from rnncli.cells.tree import (
-    REDUCTIONS,
-    Function,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Operators,
-    Sum,
-    parts,
-    rebuild,
-)
 from rnncli.cells.tree import write as write_node
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, equations_of
@@ -58,7 +47,7 @@ GREEK = (
 )  # fmt: skip
 
 
-OPERATORS: Operators = {
+OPERATORS: tree.Operators = {
     "*": (r"{} \odot {}", 2, 4, 2),
     "·": (r"{} \cdot {}", 2, 4, 2),
     "/": (r"\frac{{{}}}{{{}}}", 0, 0, 4),
@@ -85,33 +74,33 @@ def _to_latex(cell: Cell) -> str:
         symbols[key] = _choose_symbol(key, "cell" in text.states, used, is_matrix=is_matrix)
 
     def call(function: str, given: list[str]) -> str:
-        if function in (*REDUCTIONS, "softmax") and len(given) > 1:
+        if function in (*tree.REDUCTIONS, "softmax") and len(given) > 1:
             return rf"\operatorname{{{function}}}_{{{given[1]}}}{_brackets(given[0])}"
         return _call(text.function(function, config), ", ".join(given))
 
     lines = []
     for line, node in resolve(text, config, in_order=False).items():
 
-        def name(node: Name, line: str = line) -> str:
+        def name(node: tree.Name, line: str = line) -> str:
             if node.name in PACKED:
                 return LETTERS[node.name] + _index(text, symbols, node.name, line)
             is_new = node.kind or node.name == "x" or node.name in text.inputs
             return f"{symbols[node.name]}{'_{t-1}' if node.kind == 'before' else '_t' if is_new else ''}"
 
-        def adapt(node: Node, line: str = line) -> Node:
+        def adapt(node: tree.Node, line: str = line) -> tree.Node:
             """Return the node with the operators that only cells whose axes have names have."""
-            match rebuild(node, adapt):
-                case Name(name) if name in BIASES and not config["use_bias"]:
-                    return Number(0.0)
-                case Sum(terms) if kept := tuple(pair for pair in terms if pair[1] != Number(0.0)):
-                    return Sum(kept)
-                case Function("outer", (left, right)):
-                    return Operation("outer", left, right)
-                case Function("sum", (inner, Name() as axis)):
-                    return Operation("sum", axis, inner)
-                case Operation("@", left, right) if write_node(right) not in (*PACKED, *text.weights):
-                    one, two = (axes_of(part, text, config, sizes, line) for part in parts(node))
-                    return Operation("matrix" if {*one} - {*two} else "vector", left, right)
+            match tree.rebuild(node, adapt):
+                case tree.Name(name) if name in BIASES and not config["use_bias"]:
+                    return tree.Number(0.0)
+                case tree.Sum(terms) if kept := tuple(pair for pair in terms if pair[1] != tree.Number(0.0)):
+                    return tree.Sum(kept)
+                case tree.Function("outer", (left, right)):
+                    return tree.Operation("outer", left, right)
+                case tree.Function("sum", (inner, tree.Name() as axis)):
+                    return tree.Operation("sum", axis, inner)
+                case tree.Operation("@", left, right) if write_node(right) not in (*PACKED, *text.weights):
+                    one, two = (axes_of(part, text, config, sizes, line) for part in tree.parts(node))
+                    return tree.Operation("matrix" if {*one} - {*two} else "vector", left, right)
                 case changed:
                     return changed
 
@@ -134,15 +123,16 @@ def _choose_symbol(name: str, has_cell: bool, used: set[str], *, is_matrix: bool
     return next(symbol for symbol in choices if symbol and symbol not in used)
 
 
-def _without_inner_sums(node: Node) -> Node:
+def _without_inner_sums(node: tree.Node) -> tree.Node:
     """Return the node with `a + b + c` for `a + (b + c)`."""
-    node = rebuild(node, _without_inner_sums)
-    if not isinstance(node, Sum):
+    node = tree.rebuild(node, _without_inner_sums)
+    if not isinstance(node, tree.Sum):
         return node
-    parts = (
-        term.terms if sign > 0 and isinstance(term, Sum) else ((sign, term),) for sign, term in node.terms
+    terms_of = (
+        term.terms if sign > 0 and isinstance(term, tree.Sum) else ((sign, term),)
+        for sign, term in node.terms
     )
-    return Sum(tuple(term for terms in parts for term in terms))
+    return tree.Sum(tuple(term for terms in terms_of for term in terms))
 
 
 def _call(function: str, given: str) -> str:
