@@ -1,4 +1,4 @@
-"""--calls N: every call's tensors with --all-calls, and a note where several calls show nothing new."""
+"""What `run` says of its tensors: where a layer stops, what is masked, which of --calls N is shown."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import pytest
 from claims import claim
+from command import Run
 
 import rnncli
+import rnncli as package
 from rnncli.cli.app import main
 
 X = np.random.default_rng(3).normal(size=(2, 4, 3)).astype("float32")
@@ -137,3 +139,92 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     assert ask("--stream", str(lines), "--stateful")[1] == ""
     assert "only a stateful layer keeps its state" in ask("--stream", str(lines), "--calls", "2")[1]
     assert "--dropout has no effect without --training" in ask("--stream", str(lines), "--dropout", "0.5")[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("", ["forward, last step", "│ backward, first step"]),
+        ("--merge-mode sum", ["forward, last step", "backward, first step"]),
+        ("--mask [[true,true,false,false]]", ["forward, last real step", "│ backward, first real step"]),
+        ("--return-sequences", ["every time step", "forward │ backward"]),
+        ("--merge-mode none --select backward_hidden_state", ["backward, first step"]),
+        ("--stateful --calls 2", ["forward, last step", "│ backward, first step"]),
+        ("--all-layers -l bigru", ["layer 1: forward, last step", "│ backward, first step"]),
+    ],
+)  # fmt: skip
+def test_an_output_says_at_which_time_step_each_layer_stops(rnncli: Run, flags: str, said: list[str]) -> None:
+    printed = rnncli("run", "-l", "bigru", *flags.split(), "--units", "2", "--seed", "1", "--quiet").stdout
+    assert [row.split("  ")[1] for row in printed.splitlines() if row[2:].startswith(tuple(said))] == said
+
+
+@pytest.mark.parametrize(
+    ("layer", "meaning"),
+    [
+        ("LSTM(2)", "hidden state of the last time step"),
+        ("LSTM(2, go_backwards=True)", "hidden state of the first time step"),
+        ("Bidirectional(LSTM(2))", "hidden state of both layers, each after its last step"),
+    ],
+)
+def test_json_says_the_same(rnncli: Run, layer: str, meaning: str) -> None:
+    for command in (["run"], ["shape"], ["run", "--memory", "1KB"]):
+        printed = rnncli(*command, "-l", layer, "--input-shape", "2,4,5", "-f", "json").stdout
+        assert json.loads(printed)["outputs"][0]["meaning"] == meaning
+
+
+def test_the_head_says_which_call_is_shown(rnncli: Run) -> None:
+    flags = ["-l", "gru", "--stateful", "--calls", "2", "--quiet"]
+    assert rnncli("run", *flags).stdout.splitlines()[1].endswith("engine numpy · call 2 of 2")
+    assert rnncli("run", *flags, "--all-calls").stdout.splitlines()[1].endswith("engine numpy · 2 calls")
+
+
+@pytest.mark.parametrize(
+    ("mask", "layer", "said"),
+    [
+        ("[[false,true,true,false]]", "gru", "repeats the real step before it, or is 0 if there is none"),
+        ("[[true,true,true,false]]", "bigru", "its output is 0."),
+    ],
+)
+def test_below_the_table_stands_what_masked_means(rnncli: Run, mask: str, layer: str, said: str) -> None:
+    printed = rnncli("run", "-l", layer, "--return-sequences", "--mask", mask).stdout
+    assert said in " ".join(printed.split())
+
+
+INPUTS = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+@pytest.mark.slow
+def test_one_decoder_starts_from_both_directions_side_by_side(
+    suffix: str, rnncli: Run, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", INPUTS)
+    x, states = str(tmp_path / "x.npy"), str(tmp_path / f"states.{suffix}")
+    encoder = ("run", x, "-l", "bilstm", "--units", "2", "--return-state", "--seed", "1", "-o", states)
+    assert rnncli(*encoder).returncode == 0
+    done = rnncli(
+        "run", x, "-l", "LSTM(4)", "--initial-state", states, "--seed", "2", "--check", "-f", "json"
+    ).success()
+    assert "start one layer, side by side" in done.stderr
+    both = rnncli(
+        "run", x, "-l", "bilstm", "--units", "2", "--initial-state", states, "--seed", "2", "--check"
+    ).success()
+    assert "start the two directions" in both.stderr
+    narrow = rnncli("run", x, "-l", "LSTM(2)", "--initial-state", states).refusal()
+    assert "last_hidden_state has shape (2, 4), but the layer needs (2, 2)." in narrow
+
+
+@pytest.mark.parametrize("layer", ["lstm", "gru"])
+def test_the_states_are_those_that_keras_concatenates(layer: str) -> None:
+    encoder = package.run(INPUTS, f"bi{layer}", units=2, seed=1, **BOTH)
+    names = [name for name in encoder.keys() if "last" in name]  # noqa: SIM118 - iterating gives arrays
+    last = {name: encoder[name] for name in names}
+    parts = ["hidden", "cell"] if layer == "lstm" else ["hidden"]
+    pairs = [[last[f"{way}_last_{part}_state"] for way in ("forward", "backward")] for part in parts]
+    joined = [np.concatenate(pair, -1) for pair in pairs]
+    decoder: dict[str, Any] = {"units": 4, "seed": 2, **BOTH}
+    found = package.run(INPUTS, layer, initial_state=last, **decoder)
+    np.testing.assert_array_equal(
+        found.hidden_states, package.run(INPUTS, layer, initial_state=joined, **decoder).hidden_states
+    )

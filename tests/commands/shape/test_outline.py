@@ -1,5 +1,7 @@
-"""The shapes of weights and outputs, computed without an engine."""
+"""The shapes of weights and outputs, also of a cell of one's own, computed without an engine."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import oracle
 import pytest
 from claims import claim
 from convolutions import CONVOLUTIONS, FRAMES
+from own_cells import NASTY
 
 from rnncli import addresses, specs
 from rnncli.commands.shape.answer import outline
@@ -104,3 +107,20 @@ class TestShapes:
             "1/forward_last_hidden_state",
             "1/backward_last_hidden_state",
         ]
+
+
+def test_packed_weights_name_the_lines_of_their_columns(rnncli: Any, tmp_path: Path) -> None:
+    (tmp_path / "cell.toml").write_text(NASTY)
+    layer = f"RNN([@'{tmp_path}/cell.toml'(4), LSTMCell(2)], return_state=True)"
+    done = rnncli("shape", "-l", layer, "--input-shape", "1,2,5", "-f", "json")
+    document = json.loads(done.stdout)
+    lines = {weight["name"]: weight["lines"] for weight in document["weights"] if "lines" in weight}
+    assert lines == {
+        "0/kernel": ["forget", "raw"],
+        "0/recurrent_kernel": ["forget", "raw"],
+        "0/bias": ["attention", "forget", "raw"],
+    }
+    meanings = {one["name"]: one["meaning"] for one in document["outputs"]}
+    assert meanings["cell_0/last_memory_state"] == "cell 0: memory state of the last time step"
+    assert "attention, forget, raw" in rnncli("shape", "-l", layer, "--input-shape", "1,2,5").stdout
+    assert "columns of" not in rnncli("shape", "-l", "lstm", "--input-shape", "1,2,5").stdout
