@@ -95,9 +95,9 @@ def find_tensor(
 
 def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> Text:
     """Return advice for a name that is not among `known`, the returned tensors.  layer: see find_tensor."""
-    wanted, returned = label_in_model(name), [label_in_model(other) for other in known]
-    single = wanted._replace(sequence=False)
-    if wanted.sequence and single in returned:
+    label, returned = label_in_model(name), [label_in_model(other) for other in known]
+    single = label._replace(sequence=False)
+    if label.sequence and single in returned:
         template = "{layer}{name} exists only with {--return-sequences:on}; without it, use {layer}{single}."
         return Message(template, layer=layer, name=name, single=single)
     stateless = not any(other.last for other in returned)

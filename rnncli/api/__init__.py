@@ -169,8 +169,8 @@ def trace(
     if checks.expected is not None:
         checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
     steps = None if step is None else [str(index) for index in several(step)]
-    wanted = TraceSelection(steps, several(unit), several(batch), several(gate))
-    reply = trace.compute_answer(ask, checks, wanted, stats=stats, state=state, head=head)
+    selection = TraceSelection(steps, several(unit), several(batch), several(gate))
+    reply = trace.compute_answer(ask, checks, selection, stats=stats, state=state, head=head)
     answer, remarks = passed(reply)
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
@@ -382,8 +382,8 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
         raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
     shown = {"width": width, "lang": lang}
     require_kinds("why", shown)
-    found = diagnose(text)
-    return Report("why", (), found, WhyAnswer.of(found), (), view_of(shown))
+    diagnosis = diagnose(text)
+    return Report("why", (), diagnosis, WhyAnswer.of(diagnosis), (), view_of(shown))
 
 
 def tour(

@@ -72,10 +72,10 @@ def find_axes(
     contents: of the file.  call: returns what the model returns for other inputs.
     """
     named = {
-        wanted.name: axis
-        for wanted in contents.inputs
-        for axis, size in enumerate(wanted.shape or ())
-        if isinstance(size, str) and "batch" in size.lower() and wanted.name in whole.inputs
+        entry.name: axis
+        for entry in contents.inputs
+        for axis, size in enumerate(entry.shape or ())
+        if isinstance(size, str) and "batch" in size.lower() and entry.name in whole.inputs
     }
     layer, first = next(iter(whole.cases.items()))
     size = next((whole.inputs[name].shape[axis] for name, axis in named.items()), whole.batch)

@@ -94,21 +94,23 @@ class LiveObject:
             beside=_read_beside(ask),
             tape=tape,
         )
-        found: InputGradients = tape.found
+        gradients: InputGradients = tape.found
         notes: list[Text] = list(recording.notes)
-        if not found.is_reached:
-            notes.append(Message("no gradient reaches {name}: it is cut off, or not used", name=found.name))
-        if found.others:
-            names = ", ".join(found.others)
-            notes.append(Message("gradients are of {name}, not of {names}", name=found.name, names=names))
+        if not gradients.is_reached:
+            notes.append(
+                Message("no gradient reaches {name}: it is cut off, or not used", name=gradients.name)
+            )
+        if gradients.others:
+            names = ", ".join(gradients.others)
+            notes.append(Message("gradients are of {name}, not of {names}", name=gradients.name, names=names))
         is_forward = not any(
             "backward" in name or (call.config or {}).get("config", {}).get("go_backwards")
             for call in recording.calls
             for name in ("", *call.weights)
         )
-        head = ModelHead(self.title, self.framework, {found.name: (found.shape, found.dtype)}, {})
+        head = ModelHead(self.title, self.framework, {gradients.name: (gradients.shape, gradients.dtype)}, {})
         remarks = tuple(join((self.title, note), ": ") for note in notes)
-        return WholeGradients(head, found, is_forward, remarks)
+        return WholeGradients(head, gradients, is_forward, remarks)
 
     def summarize(self, ask: Ask) -> Summary:
         """Return every layer; a PyTorch module is called if there is an input."""

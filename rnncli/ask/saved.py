@@ -125,9 +125,9 @@ class Saved(Subject):
             return {}
         if ask.input_shape is not None:
             shape, inputs = ask.generated_shape(), model.summarize({}).inputs
-            wanted = inputs[0].shape if len(inputs) == 1 else None
-            if wanted is not None and len(wanted) == len(shape):
-                pairs = zip(wanted, shape, strict=True)
+            input_shape = inputs[0].shape if len(inputs) == 1 else None
+            if input_shape is not None and len(input_shape) == len(shape):
+                pairs = zip(input_shape, shape, strict=True)
                 if all(size == given or not isinstance(size, int) for size, given in pairs):
                     time_first = model.axis_order is not None and not model.axis_order.batch_first
                     return {inputs[0].name: (*shape[1::-1], *shape[2:]) if time_first else shape}
@@ -171,7 +171,7 @@ class Saved(Subject):
         if chain is None or request.consecutive:
             return None
         names, case = chain
-        expected, found = call.compute_tensors(model, request, self.ask.engine, everything=True)
+        expected, tensors = call.compute_tensors(model, request, self.ask.engine, everything=True)
         returned = {
             f"{names[tensor.label.layer]}/{tensor.label.without_layer}": tensor
             for tensor in run(case._replace(all_layers=True)).outputs
@@ -181,7 +181,7 @@ class Saved(Subject):
             ours = returned.get(tensor.name)
             if ours is None or not compare.measure(ours, tensor.values, ("", ""), ATOL, RTOL).agrees:
                 return None
-        return Whole(names, case, found.notes)
+        return Whole(names, case, tensors.notes)
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return one result, with the tensors of all layers under their names in the model."""
@@ -265,7 +265,7 @@ class Saved(Subject):
 
     def _inputs_of(self, layer: str) -> set[str]:
         graph = cast("Graph", self.model.contents)
-        return {wanted.name for wanted in graph.inputs} & graph.find_dependencies({layer})
+        return {entry.name for entry in graph.inputs} & graph.find_dependencies({layer})
 
     def batch(self) -> Batch:
         """Return the batch; a model with a graph is called with each sequence."""
@@ -277,7 +277,7 @@ class Saved(Subject):
         whole, failure = self.returned(), None
         whole.require_layers()
         if not self.model.makes_masks:
-            needed = {wanted.name for wanted in self.model.required_inputs()}  # without initial states
+            needed = {entry.name for entry in self.model.required_inputs()}  # without initial states
             whole = whole._replace(read=needed & self._inputs_of(next(iter(whole.cases))))
             whole, failure, remarks = find_axes(whole, self.model.contents, self.returned)
 

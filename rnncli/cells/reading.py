@@ -142,8 +142,8 @@ class _CellReader:
         start = rows[number - 1].find(f'"{axis}"') + 1
         span = tree.TokenSpan(rows[number - 1], 1, start, start + len(axis))
         error = tree.fault(span, Message(what, axis=axis), did_you_mean(axis, known))
-        place = Message("line {number}, {name}", number=number, name=path[-1])
-        return LayerError("{place}: {error}", error.advice, place=place, error=error)
+        line = Message("line {number}, {name}", number=number, name=path[-1])
+        return LayerError("{place}: {error}", error.advice, place=line, error=error)
 
     def _table(self, key: str) -> Mapping[str, Any]:
         table = self.document.get(key, {})
@@ -282,8 +282,8 @@ class _CellReader:
             advice = 'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.'
             raise self.fault(("weights", name), what, advice, name=name)
         with at(self.text, "weights", name):
-            made = self.read_initializer(value["initializer"]) if "initializer" in value else None
-        return CellWeight(tuple(shape), made)
+            initializer = self.read_initializer(value["initializer"]) if "initializer" in value else None
+        return CellWeight(tuple(shape), initializer)
 
     def _initializer(self, name: str, using: tuple[str, ...]) -> Any:
         value = self._table("weights")[name]

@@ -155,32 +155,32 @@ def _whole(
     def value(part: tree.Node) -> Fraction | None:
         match part:
             case tree.Number(number):
-                made: Fraction | None = Fraction(repr(number))
+                result: Fraction | None = Fraction(repr(number))
             case tree.Name(name):
                 size = known[name]
-                made = None if size is None else Fraction(size)
+                result = None if size is None else Fraction(size)
             case tree.Sum(terms):
                 values = [value(term) for _, term in terms]
-                made = None if None in values else tree.add([sign for sign, _ in terms], values)
+                result = None if None in values else tree.add([sign for sign, _ in terms], values)
             case tree.Operation(symbol, left, right):
                 first, second = value(left), value(right)
                 if symbol == "/" and second == 0:
                     raise tree.fault(spans[part], Message("this divides by 0"))
                 divides = {"*": mul, "/": truediv}[symbol]
-                made = None if first is None or second is None else divides(first, second)
+                result = None if first is None or second is None else divides(first, second)
             case _:
                 raise TypeError(part)
-        if made is not None and abs(made) > LARGEST:
+        if result is not None and abs(result) > LARGEST:
             raise tree.fault(spans[part], Message("this is more than {largest}", largest=LARGEST))
-        return made
+        return result
 
-    made = value(node)
-    if made is not None and (made < 1 or made.denominator > 1):
-        what = Message("a size is a whole number from 1 on, but this is {value}", value=f"{float(made):g}")
+    whole = value(node)
+    if whole is not None and (whole < 1 or whole.denominator > 1):
+        what = Message("a size is a whole number from 1 on, but this is {value}", value=f"{float(whole):g}")
         names = dict.fromkeys(part.name for part in [node, *_inside(node)] if isinstance(part, tree.Name))
         given = Message("Here {sizes}.", sizes=", ".join(f"{name} = {known[name]}" for name in names))
         raise tree.fault(spans[node], what, given if names else "")
-    return None if made is None else int(made)
+    return None if whole is None else int(whole)
 
 
 def _inside(node: tree.Node) -> list[tree.Node]:
@@ -221,16 +221,16 @@ class _Reader:
                     what = Message(template, size=size, line=name, units=units)
                 raise self.fault(node, what)
             return axes
-        wanted = text.axes(line) if line in text.states or line in text.shapes else axes
-        if {*axes} != {*wanted}:
+        expected = text.axes(line) if line in text.states or line in text.shapes else axes
+        if {*axes} != {*expected}:
             template = "it has {axes}, but {line} has {wanted}"
-            what = Message(template, axes=_axes_text(axes), line=name, wanted=_axes_text(wanted))
+            what = Message(template, axes=_axes_text(axes), line=name, wanted=_axes_text(expected))
             raise self.fault(node, what, Message("The axes of states and lines stand in [shapes]."))
-        return wanted
+        return expected
 
     def value(self, node: tree.Node) -> Value:
         """Return a node without names of axes, and its axes.  Raises LayerError where parts do not fit."""
-        made, axes = self._value(node)
+        lowered, axes = self._value(node)
         count = self.sizes.numbers(axes) or 0
         if len(axes) > MOST_AXES:
             what = Message("it has {count} axes, more than {most}", count=len(axes), most=MOST_AXES)
@@ -239,7 +239,7 @@ class _Reader:
             what = Message("it has {count} numbers, more than {largest}", count=count, largest=LARGEST)
             raise self.fault(node, what, Message("Give smaller sizes."))
         self.widest = max(self.widest, count)
-        return made, axes
+        return lowered, axes
 
     def _value(self, node: tree.Node) -> Value:
         match node:
@@ -296,8 +296,8 @@ class _Reader:
         """Return a value whose numbers stand side by side, with these axes."""
         names = tuple(map(str, axes))
         shape, count = self.sizes.shape(names), self.sizes.numbers(names)
-        made = node if len(shape) < 2 else tree.Reshape(node, (count or 0,), (0,), shape)
-        return made, _rename(self.text, self.sizes, axes)
+        lowered = node if len(shape) < 2 else tree.Reshape(node, (count or 0,), (0,), shape)
+        return lowered, _rename(self.text, self.sizes, axes)
 
     def _squeezed(self, node: tree.Name) -> tree.Node:
         """Return a weight without the axes that its shape gives as the number 1."""
@@ -401,10 +401,10 @@ class _Reader:
             what = Message("it has {numbers}, but units is {units}", numbers=numbers, units=units)
             raise self.fault(node, what)
         shape = self.sizes.shape(axes)
-        made = (
+        joined = (
             inner if len(shape) < 2 else tree.Reshape(inner, shape, tuple(range(len(shape))), (units or 0,))
         )
-        return made, ("units",)
+        return joined, ("units",)
 
     def _shift(self, node: tree.Node, window: tree.Name, inner: tree.Node, axes: Axes) -> Value:
         if window.name not in self.text.states:
@@ -432,11 +432,13 @@ class _Reader:
             return self._rebuilt(tree.Function(function, (inner,)), [inner]), ()
         axis = given[0].name if given and isinstance(given[0], tree.Name) else axes[-1]
         rest = tuple(other for other in axes if other != axis)
-        made = tree.Function(function, (self.align(inner, axes, (*rest, axis)),))
+        reduced = tree.Function(function, (self.align(inner, axes, (*rest, axis)),))
         if function == "softmax":
-            return self.align(made, (*rest, axis), axes), axes
+            return self.align(reduced, (*rest, axis), axes), axes
         shape = self.sizes.shape(rest)
-        return (tree.Reshape(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
+        return (
+            tree.Reshape(reduced, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else reduced
+        ), rest
 
     def fault(self, node: tree.Node, reason: Text, advice: Text = "") -> LayerError:
         if not self.text.has_axes:

@@ -289,10 +289,10 @@ class _EquationReader:
         if depth > DEEPEST:
             what = Message("this is nested more than {deepest} levels", deepest=DEEPEST)
             raise fault(span_of(self.text, tree), what, _SHORTER)
-        made = self._make(tree, depth + 1)
+        result = self._make(tree, depth + 1)
         shown = tree.func if isinstance(tree, ast.Call) else tree
-        self.spans.setdefault(made, span_of(self.text, shown))
-        return made
+        self.spans.setdefault(result, span_of(self.text, shown))
+        return result
 
     def _make(self, tree: ast.expr, depth: int) -> Node:
         match tree:

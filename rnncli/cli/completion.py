@@ -197,9 +197,9 @@ def _stack(ctx: typer.Context) -> Any:
     from rnncli.errors import RnncliError
 
     given = {name: ctx.params[name] for name in LAYER_OPTIONS if ctx.params.get(name) is not None}
-    asked = Ask(layer=ctx.params.get("layer"), options=given, all_layers=True)
+    ask = Ask(layer=ctx.params.get("layer"), options=given, all_layers=True)
     try:
-        return asked.stack()
+        return ask.stack()
     except RnncliError:
         return None
 

@@ -130,8 +130,8 @@ class Expectation(NamedTuple):
             known |= {tensor.name: tensor for tensor in self.others() if tensor.name not in known}
             more = {name: tuple(tensor.values.shape) for name, tensor in known.items() if name not in stored}
             results = {name: shape for name, shape in more.items() if name in shapes}
-            found, notes, left = match_shapes(left, results, more, self.file)
-            stored, remarks = {**stored, **found}, (*remarks, *notes)
+            compared, notes, left = match_shapes(left, results, more, self.file)
+            stored, remarks = {**stored, **compared}, (*remarks, *notes)
         lacking = [name for name in shapes if name not in stored]
         if lacking and self.strict:
             remarks = (*remarks, note_lacking(lacking, self.file))
@@ -197,9 +197,9 @@ def read_expectation(word: str | None, ask: Ask, command: str = "run") -> Expect
     return expected
 
 
-def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | None:
+def find_difference(differences: Sequence[TensorDifference]) -> DisagreementError | None:
     """Return the error for the first tensor that differs, as numpy.testing puts it; None if none does."""
-    disagreeing = [difference for difference in found if not difference.agrees]
+    disagreeing = [difference for difference in differences if not difference.agrees]
     if not disagreeing:
         return None
     first = disagreeing[0]

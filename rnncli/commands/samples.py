@@ -51,8 +51,8 @@ def _with_sentences(name: str, texts: list[str]) -> bytes:
     if "words" not in document:
         what = "the sample {name} has no words, so it takes no text."
         raise UsageError(what, "Print it unchanged: rnncli samples {name}", name=name)
-    _, said = names.read_sentences(texts, names.read_names({"words": document["words"]}))
-    return write_document({**document, "inputs": [" ".join(words) for words in said.steps]})
+    _, sentences = names.read_sentences(texts, names.read_names({"words": document["words"]}))
+    return write_document({**document, "inputs": [" ".join(words) for words in sentences.steps]})
 
 
 def write_document(document: dict[str, Any]) -> bytes:

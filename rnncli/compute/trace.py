@@ -191,12 +191,12 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
     return tuple(narrowed)
 
 
-def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
+def _indices(flag: str, chosen: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
     """Return `wanted` as nonnegative indices without duplicates; None if `wanted` is empty."""
-    if not wanted:
+    if not chosen:
         return None
     size = min(sizes)
-    for index in wanted:
+    for index in chosen:
         if not -size <= index < size:
             known = Message("the only index is 0")
             if size > 1:
@@ -205,7 +205,7 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
                 known = Message("{known} in the smallest layer", known=known)
             advice = "A negative index counts from the end: -1 is the last."
             raise UsageError("{flag} is out of range: {known}.", advice, flag=Flag(flag, index), known=known)
-    return tuple(dict.fromkeys(index % size for index in wanted))
+    return tuple(dict.fromkeys(index % size for index in chosen))
 
 
 def _select_gates(names: Sequence[str], loops: Sequence[LoopTrace]) -> set[Label]:

@@ -311,10 +311,10 @@ def _explain_refusal(
         return Message("only some of its layers have two directions")
     width = None
     for index, directions in enumerate(known):
-        wanted = {cell.features for cell in directions}
-        if len(wanted) > 1:
+        features = {cell.features for cell in directions}
+        if len(features) > 1:
             return Message("its two directions are of different classes, or take different inputs")
-        if width is not None and wanted != {width}:
+        if width is not None and features != {width}:
             text = "layer {number} takes {wanted} features, but gets {width}"
             return Message(text, number=index, wanted=directions[0].features, width=width)
         width = sum(len(cell.weights["recurrent_kernel"]) for cell in directions)

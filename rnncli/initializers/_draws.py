@@ -89,9 +89,9 @@ def _draw_truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np
 
     Each group draws from its own sequence of blocks until it is full.
     """
-    wanted = _values_per_block(dtype)
+    words = _values_per_block(dtype)
     start = np.arange(groups, dtype=np.uint64) * np.uint64(_BLOCKS_A_GROUP.get(dtype, 256))
-    out = np.zeros((groups, wanted), np.float64 if dtype == "float64" else np.float32)
+    out = np.zeros((groups, words), np.float64 if dtype == "float64" else np.float32)
     filled = np.zeros(groups, np.int64)
     open_groups = np.arange(groups)
     attempt = 0
@@ -99,10 +99,10 @@ def _draw_truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np
         values = box_muller(source.words(start[open_groups] + np.uint64(attempt)), dtype)
         kept = np.abs(values) < _BOUND
         index = filled[open_groups, None] + np.cumsum(kept, axis=1) - 1
-        row, column = np.nonzero(kept & (index < wanted))
+        row, column = np.nonzero(kept & (index < words))
         out[open_groups[row], index[row, column]] = values[row, column]
         filled[open_groups] += kept.sum(axis=1)
-        open_groups = open_groups[filled[open_groups] < wanted]
+        open_groups = open_groups[filled[open_groups] < words]
         attempt += 1
     return out
 

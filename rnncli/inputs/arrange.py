@@ -103,9 +103,9 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         if isinstance(document.inputs, dict):
             from rnncli.inputs import named_arrays
 
-            wanted, given = options.axes_by_name, document.inputs
-            is_whole = not wanted or ("inputs" in given and "inputs" not in wanted)
-            inputs = named_arrays.choose_input(given) if is_whole else named_arrays.join_inputs(given, wanted)
+            axes, given = options.axes_by_name, document.inputs
+            is_whole = not axes or ("inputs" in given and "inputs" not in axes)
+            inputs = named_arrays.choose_input(given) if is_whole else named_arrays.join_inputs(given, axes)
             document = document._replace(inputs=inputs)
         if options.axes is not None and not isinstance(document.inputs, tuple):
             if options.ndim != len(AXES):
@@ -350,17 +350,17 @@ def _mask_values(inputs: Array, value: float, rank: int) -> Array:
 
 def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
     """Convert names from AXIS_NAMES to names from AXES.  Raises UsageError if an axis is named twice."""
-    found: list[str] = []
+    axes: list[str] = []
     for name in names:
         axis = AXIS_NAMES.get(name.strip().casefold())
         if axis is None:
             raise UsageError("there is no axis {name!r}.", did_you_mean(name, AXIS_NAMES), name=name)
-        if axis in found:
+        if axis in axes:
             raise UsageError(
                 "the axis {axis} is named twice in {--input-axes}.", "Name each axis once.", axis=axis
             )
-        found.append(axis)
-    return tuple(found)
+        axes.append(axis)
+    return tuple(axes)
 
 
 def reorder_axes(document: Document, names: tuple[str, ...], *, add_missing: bool = False) -> Document:
@@ -417,12 +417,12 @@ def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:
             shape=shape,
             wanted=WANTED,
         )
-    wanted = (
+    expected = (
         WANTED
         if ndim == len(AXES)
         else Message("This layer needs {ndim} axes, (batch, timesteps, ...).", ndim=ndim)
     )
-    raise InputError("the input is {ndim}-D, {shape}.", wanted, ndim=array.ndim, shape=shape)
+    raise InputError("the input is {ndim}-D, {shape}.", expected, ndim=array.ndim, shape=shape)
 
 
 def _cast(array: Array, dtype: str, remarks: list[Text]) -> Array:

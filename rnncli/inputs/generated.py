@@ -133,12 +133,12 @@ def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:
 def _remedy(shape: Shape, rank: int) -> Text:
     if rank != 3:
         return Message("Give {rank} sizes, (batch, timesteps, ..., channels).", rank=rank)
-    wanted = Message("A recurrent layer needs (batch, timesteps, features)")
+    rule = Message("A recurrent layer needs (batch, timesteps, features)")
     if len(shape) == 1:
         steps, features = _write((1, *shape, 1)), _write((1, 1, *shape))
         text = "{wanted}: {steps} is a series of one feature, {features} one time step."
-        return Message(text, wanted=wanted, steps=steps, features=features)
-    return Message("{wanted}, such as {option}.", wanted=wanted, option=_write(shape[:3]))
+        return Message(text, wanted=rule, steps=steps, features=features)
+    return Message("{wanted}, such as {option}.", wanted=rule, option=_write(shape[:3]))
 
 
 def _write(shape: Shape) -> str:

@@ -28,11 +28,11 @@ def read_names(value: Mapping[str, Any]) -> InputNames:
         "steps": _read_steps,
         "about": _read_about,
     }
-    found: dict[str, Any] = {}
+    names: dict[str, Any] = {}
     for key in (key for key in KEYS if value.get(key) is not None):
         with with_path_prefix(key):
-            found["sequences" if key == "batch" else key] = read[key](value[key])
-    return InputNames(**found)
+            names["sequences" if key == "batch" else key] = read[key](value[key])
+    return InputNames(**names)
 
 
 def read_sentences(texts: list[Any], names: InputNames) -> tuple[Array | tuple[Array, ...], InputNames]:

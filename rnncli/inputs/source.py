@@ -129,8 +129,8 @@ def choose_input(
     stdin: whether standard input is the source if there is no word.
     """
     if word is None:
-        held = stdin and stdin_holds_data()
-        return (read_stdin(), ()) if held else (sample(SAMPLE), (SAMPLE_REMARK,))
+        has_stdin = stdin and stdin_holds_data()
+        return (read_stdin(), ()) if has_stdin else (sample(SAMPLE), (SAMPLE_REMARK,))
     if not isinstance(word, str):
         return find_source(word), ()
     if word in sample_files.names() and not Path(word).exists():
@@ -239,7 +239,7 @@ def read_arrived(file: BinaryIO, most: int, where: Text) -> bytes:
 def words_of(files: Mapping[str, str | None]) -> list[str | int]:
     """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
     words = ("-" if name == "INPUT" and word is None else word for name, word in files.items())
-    return [0 if one == "-" else one for word in words if word for one in (word, split_layers(word)[0])]
+    return [0 if part == "-" else part for word in words if word for part in (word, split_layers(word)[0])]
 
 
 def _suggest_input(word: str, path: Path, advice: Message, is_layer: Callable[[str], bool]) -> Message:
@@ -414,7 +414,7 @@ def _similar_file(path: Path) -> str | None:
     """Names are compared without their suffixes, which are no reason to take nofile.csv for hole.csv."""
     with suppress(OSError, ValueError):
         if not path.exists():
-            names = sorted(one.name for one in path.parent.iterdir() if one.is_file())
+            names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
             stem = nearest(path.stem, [Path(name).stem for name in names])
             alike = [name for name in names if Path(name).stem == stem]
             return nearest(path.name, alike) or next(iter(alike), None)

@@ -246,8 +246,8 @@ class Cell:
         if (features, holds, chained) not in self._compiled:
             sizes, recurrent = self.sizes(features), self.recurrent_parts(self.lines)
             lines = self.lowered(features)
-            made = compile_cell(self.text, lines, self.config, recurrent, sizes, holds=holds, chained=chained)
-            self._compiled[features, holds, chained] = made
+            step = compile_cell(self.text, lines, self.config, recurrent, sizes, holds=holds, chained=chained)
+            self._compiled[features, holds, chained] = step
         return self._compiled[features, holds, chained](weights, dropout, dtype)
 
     def sizes(self, features: int | None) -> CellSizes:
@@ -464,7 +464,7 @@ class Cell:
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 and self.masks_per_gate else 1
-        made: list[tuple[Array, ...]] = []
+        dropout: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             used = drawn.get(generator, 0)
             drawn[generator] = used + (copies if rate > 0 else 0)
@@ -472,8 +472,8 @@ class Cell:
                 initializers.dropout_mask((shape[0], size), rate, dtype, seeds[generator], draw)
                 for draw in range(used, drawn[generator])
             )
-            made.append(tuple(masks))
-        return DropoutMasks(*made)
+            dropout.append(tuple(masks))
+        return DropoutMasks(*dropout)
 
 
 def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw) -> dict[str, int]:

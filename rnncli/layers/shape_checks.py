@@ -51,26 +51,26 @@ def check_weights(
     with inside(source):
         if isinstance(given, tuple):
             return _choose_saved(given, stack, input_shape, source)
-        wanted = stack.weight_shapes(input_shape)
+        shapes = stack.weight_shapes(input_shape)
         if not isinstance(given, Mapping):
-            if len(given) != len(wanted):
+            if len(given) != len(shapes):
                 order = "Their order is that of layer.get_weights(): {names}."
-                what, names = "it has {given}, but the layers have {wanted}.", ", ".join(wanted)
+                what, names = "it has {given}, but the layers have {wanted}.", ", ".join(shapes)
                 came = count(len(given), "array")
-                raise InputError(what, order, given=came, wanted=len(wanted), names=names)
-            given = dict(zip(wanted, given, strict=True))
+                raise InputError(what, order, given=came, wanted=len(shapes), names=names)
+            given = dict(zip(shapes, given, strict=True))
         for path in given:
-            if path not in wanted:
+            if path not in shapes:
                 advice: Text = ""
-                if set(given).isdisjoint(wanted):  # their shapes may tell which weights they are
+                if set(given).isdisjoint(shapes):  # their shapes may tell which weights they are
                     from rnncli.frameworks import advise_names
 
                     advice = advise_names(str(source), {name: array.shape for name, array in given.items()})
                 what = "there is no weight {place} in this layer."
-                raise InputError(what, advice or did_you_mean(path, wanted), place=path)
-        for path, shape in wanted.items():
+                raise InputError(what, advice or did_you_mean(path, shapes), place=path)
+        for path, shape in shapes.items():
             if path not in given:
-                advice, names = "It has shape {shape}; the weights are {wanted}.", ", ".join(wanted)
+                advice, names = "It has shape {shape}; the weights are {wanted}.", ", ".join(shapes)
                 raise InputError(
                     "{place} is missing.", advice, place=path, shape=format_shape(shape), wanted=names
                 )
@@ -83,7 +83,7 @@ def check_weights(
                     )
                 what, shown = "{place} has shape {shape}, but the layer needs {wanted}.", format_shape(other)
                 raise InputError(what, advice, place=path, shape=shown, wanted=format_shape(shape))
-    return {path: given[path] for path in wanted}
+    return {path: given[path] for path in shapes}
 
 
 def _choose_saved(
@@ -94,18 +94,20 @@ def _choose_saved(
         (index, layer.spec.title, layer.weight_shapes(shape))
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
     ]
-    wanted = [layer for layer in shapes if layer[2]]
+    own_layers = [layer for layer in shapes if layer[2]]
     saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
-    layer_shapes = [list(weights.values()) for _, _, weights in wanted]
-    held = ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
+    layer_shapes = [list(weights.values()) for _, _, weights in own_layers]
+    saved_layers = ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
     first = _match(layer_shapes, saved_shapes)
     last = [len(saved_shapes) - 1 - index for index in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
-    if len(first) < len(wanted):
-        index, name, weights = wanted[len(first)]
+    if len(first) < len(own_layers):
+        index, name, weights = own_layers[len(first)]
         missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in weights.items())
         what = "no layer in it fits layer {index} ({name}), which needs {missing}."
-        raise InputError(what, "It holds {layers}.", index=index, name=name, missing=missing, layers=held)
-    for (index, name, _), early, late in zip(wanted, first, last, strict=True):
+        raise InputError(
+            what, "It holds {layers}.", index=index, name=name, missing=missing, layers=saved_layers
+        )
+    for (index, name, _), early, late in zip(own_layers, first, last, strict=True):
         if early != late:
             raise InputError(
                 "{name} and {other} in it both fit layer {index} ({layer}).",
@@ -115,11 +117,11 @@ def _choose_saved(
                 index=index,
                 layer=name,
                 file=file,
-                layers=held,
+                layers=saved_layers,
             )
     return {
         f"{stack.prefix(index)}{path}": array
-        for (index, _, weights), early in zip(wanted, first, strict=True)
+        for (index, _, weights), early in zip(own_layers, first, strict=True)
         for path, array in zip(weights, saved[early].weights, strict=True)
     }
 

@@ -245,14 +245,14 @@ class SavedModel(ABC):
         """Return the inputs of another model as `fit_inputs` takes them: by name, else in order."""
         if len(arrays) == 1:
             return next(iter(arrays.values()))
-        names = [wanted.name for wanted in getattr(self.contents, "inputs", ())]
+        names = [entry.name for entry in getattr(self.contents, "inputs", ())]
         if {*arrays} <= {*names} or len(names) != len(arrays):
             return arrays
         return dict(zip(names, arrays.values(), strict=True))
 
     def required_inputs(self) -> tuple[ModelInput, ...]:
         """Return the inputs that must be given."""
-        return tuple(wanted for wanted in cast("Graph", self.contents).inputs if not wanted.optional)
+        return tuple(entry for entry in cast("Graph", self.contents).inputs if not entry.optional)
 
     def vocabularies(self) -> dict[str, int]:
         """Return how many token ids there are, by the names of the inputs that take token ids."""

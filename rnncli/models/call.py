@@ -209,19 +209,21 @@ def run(
 ) -> ModelRun:
     """Return the Case of each chosen recurrent layer, with notes on the inputs, the file and the run."""
     layers, others = model.split_names()
-    found = model.run(request._replace(compute=compute, layers=layers, others=others, everything=everything))
-    parts = found.parts
+    model_run = model.run(
+        request._replace(compute=compute, layers=layers, others=others, everything=everything)
+    )
+    parts = model_run.parts
     if names := request.sequence_names:  # of this batch; that of a layer may be another one
         parts = tuple(
             use._replace(case=use.case._replace(names=name_sequences(names, len(use.case.inputs))))
             for use in parts
         )
-    shown = {name.rpartition("/")[0] for name in found.other_outputs}
+    shown = {name.rpartition("/")[0] for name in model_run.other_outputs}
     if missing := [name for name in others if name not in shown]:
         what = "{file}: {names} returns no numbers that can be shown."
         raise LayerError(what, "To see what can: {--all-layers:on}", file=model.file, names=missing[0])
-    notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
-    return replace(found, parts=parts, notes=(*request.remarks, *notes))
+    notes = (join((model.file, note), ": ") for note in (*model.notes, *model_run.notes))
+    return replace(model_run, parts=parts, notes=(*request.remarks, *notes))
 
 
 def choose_parts(
@@ -249,18 +251,18 @@ def choose_parts(
             value=shlex.quote(f"{model.file}#{names[0]}"),
         )
     # --engine is for a layer alone, which the command computes; `auto` computes the layers before it.
-    found = run(model if len(names) > 1 else model.with_names(names), request)
-    if not found.parts:
+    model_run = run(model if len(names) > 1 else model.with_names(names), request)
+    if not model_run.parts:
         what = "{layer} has no steps to show: its framework computed it as a whole."
         raise LayerError(what, "rnncli run shows what it returns.", layer=names[0])
-    for part in found.parts:
+    for part in model_run.parts:
         if not len(part.case.inputs):
             raise empty_input(part.layer)
     if len(names) == 1:
-        part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
+        part = next((part for part in model_run.parts if part.layer == names[0]), model_run.parts[0])
         text = "{file}: this is the layer {layer}, with the inputs and weights that it has in the model"
         note = Message(text, file=model.file, layer=part.layer)
-        found = replace(found, parts=(part,), notes=(*found.notes, note))
+        model_run = replace(model_run, parts=(part,), notes=(*model_run.notes, note))
     empty = (
         Message(
             "{file}: {layer}: in a sequence of length 0 the state is 0, whatever the initial state: so "
@@ -268,11 +270,11 @@ def choose_parts(
             file=model.file,
             layer=part.layer,
         )
-        for part in found.parts
+        for part in model_run.parts
         if model.zeroes_empty and part.case.initial_state is not None
         if part.case.mask is not None and not part.case.mask.any(axis=1).all()
     )
-    return replace(found, notes=(*found.notes, *empty)), ""
+    return replace(model_run, notes=(*model_run.notes, *empty)), ""
 
 
 def head_of(
@@ -322,10 +324,10 @@ def compute_tensors(
     everything: include all other layers.
     """
     computing = Computing(engine, request.returns)
-    found = run(model, request, computing, everything=everything)
+    model_run = run(model, request, computing, everything=everything)
     results: dict[str, Result] = {}
     uses = []
-    for part in found.parts:
+    for part in model_run.parts:
         use = part.shown(with_returns(part.case, request.returns))
         result = part.result if part.result and use.case is part.case else computing(use.case)
         if part.rounds_to:
@@ -335,16 +337,16 @@ def compute_tensors(
             result = replace(result, outputs=tuple(outputs))
         results[part.layer] = result
         uses.append(use)
-    joined = join_layers(results, head_of(model, request, uses, found.masks))
+    joined = join_layers(results, head_of(model, request, uses, model_run.masks))
     ordered = order_tensors(
         joined.outputs,
-        found.other_outputs,
-        found.order,
+        model_run.other_outputs,
+        model_run.order,
         request.sequence_names,
         batch_first=model.makes_masks,  # a graph of Keras
     )
-    joined = replace(joined, engines=joined.engines or (found.engine,), outputs=ordered)
-    return joined, replace(found, parts=tuple(uses))
+    joined = replace(joined, engines=joined.engines or (model_run.engine,), outputs=ordered)
+    return joined, replace(model_run, parts=tuple(uses))
 
 
 def order_tensors(

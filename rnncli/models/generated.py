@@ -23,18 +23,18 @@ def generate(
     shape: of the only input; None: every size that the model leaves open is `BATCH` or `FREE`.
     Raises UsageError for inputs that cannot be generated.
     """
-    wanted, vocabularies = model.required_inputs(), model.vocabularies()
-    if shape is not None and len(wanted) != 1:
+    model_inputs, vocabularies = model.required_inputs(), model.vocabularies()
+    if shape is not None and len(model_inputs) != 1:
         raise UsageError(
             "{--input-shape} is for one input, and {file} has {inputs}.",
             "Leave it out, or give a file: the model expects {expected}.",
             file=model.file,
-            inputs=count(len(wanted), "input"),
+            inputs=count(len(model_inputs), "input"),
             expected=model.describe_inputs(),
         )
     arrays: dict[str, Array] = {}
     texts: list[Text] = []
-    for index, given in enumerate(wanted):
+    for index, given in enumerate(model_inputs):
         sizes = _choose_sizes(given) if shape is None else concrete_sizes(shape)
         ids = vocabularies.get(given.name)
         array = _fill(sizes, fill or "normal", seed + index, given.dtype, ids)
@@ -47,14 +47,14 @@ def generate(
     return arrays, note
 
 
-def _choose_sizes(wanted: ModelInput) -> tuple[int, ...]:
-    shape = wanted.shape
+def _choose_sizes(model_input: ModelInput) -> tuple[int, ...]:
+    shape = model_input.shape
     if shape is None:
         what = "{name}: the model takes any shape, so no input can be generated."
-        raise UsageError(what, "Give the input, or its shape: {--input-shape 1,5,8}.", name=wanted.name)
-    if wanted.dtype in ("", "string"):
+        raise UsageError(what, "Give the input, or its shape: {--input-shape 1,5,8}.", name=model_input.name)
+    if model_input.dtype in ("", "string"):
         what = "{name}: the model takes values that are not numbers, such as text, and none are generated."
-        raise UsageError(what, "Give the input.", name=wanted.name)
+        raise UsageError(what, "Give the input.", name=model_input.name)
     batch = next((axis for axis, size in enumerate(shape) if isinstance(size, str) and is_batch(size)), 0)
     free = (BATCH if axis == batch else FREE for axis in range(len(shape)))
     return tuple(size if isinstance(size, int) else other for size, other in zip(shape, free, strict=True))

@@ -39,21 +39,21 @@ def fit_inputs(
     with inside(graph.file):
         arrays = _name_inputs(graph, given, optional)
     return {
-        wanted.name: fit_input(wanted, arrays[wanted.name], (tables or {}).get(wanted.name, {}))
-        for wanted in graph.inputs
-        if wanted.name in arrays
+        entry.name: fit_input(entry, arrays[entry.name], (tables or {}).get(entry.name, {}))
+        for entry in graph.inputs
+        if entry.name in arrays
     }
 
 
 def describe_inputs(graph: Graph) -> str:
     """Return `ids: (batch, 12), int32` and so on, for every input."""
-    return "; ".join(f"{wanted.name}: {describe(wanted)}" for wanted in graph.inputs)
+    return "; ".join(f"{entry.name}: {describe(entry)}" for entry in graph.inputs)
 
 
-def describe(wanted: ModelInput) -> str:
+def describe(model_input: ModelInput) -> str:
     """Return `(batch, 12), int32`."""
-    shape = Message("any shape") if wanted.shape is None else format_shape(wanted.shape)
-    return f"{shape}, {wanted.dtype or 'not numbers'}"
+    shape = Message("any shape") if model_input.shape is None else format_shape(model_input.shape)
+    return f"{shape}, {model_input.dtype or 'not numbers'}"
 
 
 def dtype_name(array: Array) -> str:
@@ -68,7 +68,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
             "Export the model with the sequence as an input.",
         )
     expected = describe_inputs(graph)
-    required = [wanted.name for wanted in graph.inputs if not wanted.optional and wanted.name not in optional]
+    required = [entry.name for entry in graph.inputs if not entry.optional and entry.name not in optional]
     if not isinstance(given, Mapping):
         if len(required) != 1:
             raise InputError(
@@ -79,7 +79,7 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
                 expected=expected,
             )
         return {required[0]: given}
-    names = [wanted.name for wanted in graph.inputs]
+    names = [entry.name for entry in graph.inputs]
     for name in given:
         if name not in names:
             text = "the model has no input {name!r}. {suggestion}"
@@ -97,39 +97,43 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     return given
 
 
-def fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array] = {}) -> Array:
+def fit_input(model_input: ModelInput, given: Any, tables: Mapping[str, Array] = {}) -> Array:
     """Return one input in the dtype that the model expects; see `fit_inputs`."""
     import numpy as np
 
-    if wanted.dtype == TEXT:
-        texts = _to_texts(wanted.name, describe(wanted), given)
-        if wanted.shape is None:
+    if model_input.dtype == TEXT:
+        texts = _to_texts(model_input.name, describe(model_input), given)
+        if model_input.shape is None:
             return texts
-        one_column = wanted.shape[-1:] == (1,) and texts.ndim == len(wanted.shape) - 1
-        return fit_shape(wanted, wanted.shape, texts[..., None] if one_column else texts)
-    array = _to_numbers(wanted.name, describe(wanted), given)
-    if wanted.shape is not None:
-        array = fit_shape(wanted, wanted.shape, array)
-    if not _is_numeric(wanted.dtype):
-        kind = wanted.dtype or Message("values that are not numbers")
+        one_column = model_input.shape[-1:] == (1,) and texts.ndim == len(model_input.shape) - 1
+        return fit_shape(model_input, model_input.shape, texts[..., None] if one_column else texts)
+    array = _to_numbers(model_input.name, describe(model_input), given)
+    if model_input.shape is not None:
+        array = fit_shape(model_input, model_input.shape, array)
+    if not _is_numeric(model_input.dtype):
+        kind = model_input.dtype or Message("values that are not numbers")
         raise InputError(
             "{name}: the model expects {kind}, which rnncli does not support.",
             "Save the model with an input of numbers.",
-            name=wanted.name,
+            name=model_input.name,
             kind=kind,
         )
     for layer, table in tables.items():
         text = "token ids for the layer {layer}, whole numbers from 0 to {highest}"
         what = Message(text, layer=layer, highest=len(table) - 1)
-        _require_integers(wanted, array, 0, len(table) - 1, what)
-    if wanted.dtype == "bool":
-        _require_integers(wanted, array, 0, 1, "whole numbers (bool)")
-    elif np.dtype(wanted.dtype).kind in "iu":
-        limits = np.iinfo(wanted.dtype)
+        _require_integers(model_input, array, 0, len(table) - 1, what)
+    if model_input.dtype == "bool":
+        _require_integers(model_input, array, 0, 1, "whole numbers (bool)")
+    elif np.dtype(model_input.dtype).kind in "iu":
+        limits = np.iinfo(model_input.dtype)
         _require_integers(
-            wanted, array, limits.min, limits.max, Message("whole numbers ({dtype})", dtype=wanted.dtype)
+            model_input,
+            array,
+            limits.min,
+            limits.max,
+            Message("whole numbers ({dtype})", dtype=model_input.dtype),
         )
-    return array.astype(wanted.dtype)
+    return array.astype(model_input.dtype)
 
 
 def _to_numbers(name: str, expected: str, given: Any) -> Array:
@@ -167,7 +171,7 @@ def _is_numeric(dtype: str) -> bool:
         return False
 
 
-def fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
+def fit_shape(model_input: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
     """Return the array, with a batch axis of 1 if only the batch axis is missing.  Raises InputError.
 
     shape: what the model expects.
@@ -191,7 +195,9 @@ def fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> A
     else:
         advice = Message("Give an array of {axes} with these sizes; a named axis takes any size.", axes=axes)
     what = "{name}: the model expects {wanted}; got shape {shape}."
-    raise InputError(what, advice, name=wanted.name, wanted=describe(wanted), shape=format_shape(array.shape))
+    raise InputError(
+        what, advice, name=model_input.name, wanted=describe(model_input), shape=format_shape(array.shape)
+    )
 
 
 def _fits(shape: Sequence[int], expected: Sequence[Dimension]) -> bool:
@@ -206,18 +212,18 @@ def is_batch(size: Dimension) -> bool:
     return size == 1 or name.startswith(BATCH[0]) or name in BATCH
 
 
-def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, what: Text) -> None:
+def _require_integers(model_input: ModelInput, array: Array, low: int, high: int, what: Text) -> None:
     import numpy as np
 
     with np.errstate(all="ignore"):
         fine = (np.floor(array) == array) & (array >= low) & (array <= high)
     if not fine.all():
         index = tuple(map(int, np.argwhere(~fine)[0]))
-        number = f"{wanted.name}{list(index) if index else ''}"
+        number = f"{model_input.name}{list(index) if index else ''}"
         raise InputError(
             "{name}: the model expects {what}; {place} is {array}.",
             "Correct this number in the input.",
-            name=wanted.name,
+            name=model_input.name,
             what=what,
             place=number,
             array=str(array[index]).removesuffix(".0"),

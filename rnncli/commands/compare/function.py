@@ -273,11 +273,11 @@ def _inputs_of(case: Case, cell: Cell) -> Mapping[str, Array]:
 
 
 def _compare(
-    cut: tuple[int, ...], whole: Result, names: Mapping[Any, str], found: tuple[Array, Mapping[str, Array]],
-    function: str, tolerances: TolerancePair,
+    cut: tuple[int, ...], whole: Result, names: Mapping[Any, str],
+    returned: tuple[Array, Mapping[str, Array]], function: str, tolerances: TolerancePair,
 ) -> ComparedRun:  # fmt: skip
     """Return how far the function's outputs and states are from the recurrence."""
-    theirs = {"outputs": found[0], **found[1]}
+    theirs = {"outputs": returned[0], **returned[1]}
     differences, first = list[TensorDifference](), None
     for tensor in whole.outputs:
         name = names.get(tensor.label, "outputs")

@@ -56,9 +56,9 @@ def compute_answer(
     tensor = tensor.strip()
     parts = subject_of(ask).parts(tensor, alone=True)
     name = tensor.removeprefix(parts.prefix)
-    found, result = derivation.explain(parts.case, name, depth, terms, parts.prefix)
-    written = derivation.symbols_of(found, result.specs) if symbols else {}
-    return Reply(ExplainAnswer(found, result, written), parts.remarks)
+    explanation, result = derivation.explain(parts.case, name, depth, terms, parts.prefix)
+    written = derivation.symbols_of(explanation, result.specs) if symbols else {}
+    return Reply(ExplainAnswer(explanation, result, written), parts.remarks)
 
 
 def _example(ask: Ask) -> Text:

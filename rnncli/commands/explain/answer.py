@@ -110,10 +110,10 @@ class ExplainAnswer(Answer):
 
     def _meaning(self, lang: str) -> str:
         label, result = self.explanation.target.label, self.result
-        asked = self.explanation.equations[0].location
+        location = self.explanation.equations[0].location
         gate = Label(label.part, cell=label.cell, kind="activation")
         for loop in result.trace if label.kind is not None else ():
-            is_same = (loop.layer, loop.direction) == (asked.layer, asked.direction)
+            is_same = (loop.layer, loop.direction) == (location.layer, location.direction)
             if is_same and gate in loop.new_states:
                 return say(new_state(loop.new_states[gate].part), lang)
         infos = list_tensors(Stack(result.specs), result.input_shape)

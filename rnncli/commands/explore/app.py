@@ -276,15 +276,15 @@ class ExploreApp(App[None]):
         self.query_one("#upper").set_class(event.size.height >= TALL, "-tall")
         self.call_after_refresh(lambda: self.show(self.state))
 
-    def show(self, shown: State) -> None:
+    def show(self, state: State) -> None:
         """Show another state, and start to compute it if that is needed."""
-        if (shown.view, shown.every_term) != (self.state.view, self.state.every_term):
+        if (state.view, state.every_term) != (self.state.view, self.state.every_term):
             self.step.scroll_home(animate=False)
-        self.state = shown
-        self.layer.show(options.rows(shown.experiment, shown.cursor["batch"]))
-        self.numbers.show(shown)
+        self.state = state
+        self.layer.show(options.rows(state.experiment, state.cursor["batch"]))
+        self.numbers.show(state)
         self.draw_lines()
-        if shown.is_waiting and not self._is_running:
+        if state.is_waiting and not self._is_running:
             self._is_running = True
             self._catch_up()
 
@@ -314,13 +314,13 @@ class ExploreApp(App[None]):
     async def _catch_up(self) -> None:
         """Compute until the numbers belong to the current experiment; a change that fails is undone."""
         while self.state.is_waiting:
-            asked = self.state.experiment
+            experiment = self.state.experiment
             try:
-                computed = await self._compute(asked)
+                computed = await self._compute(experiment)
             except RnncliError as error:
-                self.show(state.give_up(self.state, asked, error))
+                self.show(state.give_up(self.state, experiment, error))
             else:
-                self.show(state.show(self.state, asked, computed))
+                self.show(state.show(self.state, experiment, computed))
         self._is_running = False
 
     async def _compute(self, asked: Experiment) -> Computation:
@@ -375,9 +375,9 @@ class ExploreApp(App[None]):
             return await self.action_hold()
         if now.is_waiting or now.view == "results":
             return self.say(Message("computing...") if now.is_waiting else COMPUTED)
-        shown = state.tables(now)
-        table, row, column = state.cell(now, shown)
-        value = format_exactly(shown[table].values[row, column])[0]
+        tables = state.tables(now)
+        table, row, column = state.cell(now, tables)
+        value = format_exactly(tables[table].values[row, column])[0]
         question = Message("new value of {name}", name=state.address(now))
         return await self.ask(question, value, lambda typed: state.set_cell(self.state, float(typed)))
 
@@ -410,11 +410,11 @@ class ExploreApp(App[None]):
 
     async def action_hold(self) -> None:
         """Ask for the value at which to hold the gate under the cursor, from this time step on."""
-        at, held = self.state.cursor, self.state.experiment.case.hold
+        at, holds = self.state.cursor, self.state.experiment.case.hold
         gate = state.tables(replace(self.state, view="gates"))[at["gates"]].gate
         if not gate:
             return self.say(Message("this cell has no gates to hold"))
-        same = (hold for hold in held if hold.text.partition("=")[0].partition("[")[0].strip() == gate)
+        same = (hold for hold in holds if hold.text.partition("=")[0].partition("[")[0].strip() == gate)
         old = next((hold.text for hold in same if at["unit"] in hold.units), None)
 
         def accept(typed: str) -> State:
@@ -461,7 +461,7 @@ class ExploreApp(App[None]):
 
     def action_command_palette(self) -> None:
         """Show the command palette."""
-        if not any(isinstance(shown, CommandPalette) for shown in self.screen_stack):
+        if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
             text = say("search for a command", self.state.lang)
             self.push_screen(CommandPalette(placeholder=text))
 

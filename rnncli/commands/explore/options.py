@@ -179,8 +179,8 @@ def _set_seed(now: Experiment, seed: int) -> Experiment:
         raise UsageError(
             "seed is {seed}.", "Seeds go from 0 to {highest_seed}.", seed=seed, highest_seed=HIGHEST_SEED
         )
-    made = now.with_case(seed=seed, weights=None)
-    return read_again(made) if now.start.ask.input_shape is not None else made
+    experiment = now.with_case(seed=seed, weights=None)
+    return read_again(experiment) if now.start.ask.input_shape is not None else experiment
 
 
 def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
@@ -200,5 +200,5 @@ def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
         specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
     case = now.case._replace(stack=Stack(specs_now))
     check_case(case)  # only to raise: the new arrays would count as edited numbers
-    made = replace(now, case=fit_holds(case))
-    return read_again(made) if name == "dtype" else made
+    experiment = replace(now, case=fit_holds(case))
+    return read_again(experiment) if name == "dtype" else experiment

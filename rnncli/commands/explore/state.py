@@ -123,17 +123,17 @@ def redo(state: State) -> State:
     return replace(state, experiment=last, done=(*state.done, state.experiment), undone=tuple(undone))
 
 
-def show(state: State, asked: Experiment, computed: Computation) -> State:
+def show(state: State, experiment: Experiment, computed: Computation) -> State:
     """Return the state with the numbers of `asked`, unless another experiment is wanted meanwhile."""
-    if state.experiment is not asked:
+    if state.experiment is not experiment:
         return state
-    said, changed = compare(state.shown.result, computed.result)
+    remarks, changed = compare(state.shown.result, computed.result)
     case = computed.experiment.case
     first = Message("stateful has no effect on the first call; set calls to 2 to see the state carry over")
     stack = case.stack
     notes = [first] if case.calls == 1 and stack.is_stateful else note_missing(case)
     state = replace(state, experiment=computed.experiment, shown=computed, changed=changed, is_slow=False)
-    return settle(replace(state, message=state.message or join([*said, *notes], "; ")))
+    return settle(replace(state, message=state.message or join([*remarks, *notes], "; ")))
 
 
 def compare(before: Result, after: Result) -> tuple[list[Message], dict[str, Array]]:
@@ -147,17 +147,17 @@ def compare(before: Result, after: Result) -> tuple[list[Message], dict[str, Arr
     came = [f"{name} {format_shape(values.shape)}" for name, values in new.items() if name not in marks]
     gone = [name for name in old if name not in new]
     changed = [name for name, mark in marks.items() if mark.any()]
-    said = [Message("returned now: {names}", names=join(came))] if came else []
-    said += [Message("no longer returned: {names}", names=join(gone))] if gone else []
+    notes = [Message("returned now: {names}", names=join(came))] if came else []
+    notes += [Message("no longer returned: {names}", names=join(gone))] if gone else []
     if all(mark.all() for mark in marks.values()):
-        return said + [Message("every returned number changed")] * bool(changed), {}
-    said += [Message("changed {mark}: {names}", mark=CHANGED, names=join(changed))] if changed else []
-    return said or [Message("no returned number changed")], marks
+        return notes + [Message("every returned number changed")] * bool(changed), {}
+    notes += [Message("changed {mark}: {names}", mark=CHANGED, names=join(changed))] if changed else []
+    return notes or [Message("no returned number changed")], marks
 
 
-def give_up(state: State, asked: Experiment, error: RnncliError) -> State:
+def give_up(state: State, experiment: Experiment, error: RnncliError) -> State:
     """Return the state before a change that cannot be computed, unless it was undone meanwhile."""
-    if state.experiment is not asked:
+    if state.experiment is not experiment:
         return state
     *done, last = state.done or (state.shown.experiment,)
     return replace(state, experiment=last, done=tuple(done), message=describe(error), is_slow=False)

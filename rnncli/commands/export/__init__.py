@@ -92,14 +92,14 @@ def _require_target(ask: Ask, to: str | None, output: OutputFlags) -> str:
         names = format_names(tuple(targets.TARGETS))
         raise UsageError("export needs a target.", "Add {--to} and one of {names}.", names=names)
     target = targets.get(to)
-    own = target.SUFFIX
+    suffix = target.SUFFIX
     if target.BINARY and output.is_stdout:
         advice = "Name the file: {--output} FILE{suffix}."
-        raise UsageError("{--to:to} writes a binary file.", advice, to=to, suffix=own)
-    others = {targets.get(other).SUFFIX for other in targets.TARGETS} - {own}
+        raise UsageError("{--to:to} writes a binary file.", advice, to=to, suffix=suffix)
+    others = {targets.get(other).SUFFIX for other in targets.TARGETS} - {suffix}
     if (output.output or "").casefold().endswith(tuple(others)):
         what, advice = "{output}: {--to:name} writes a {own} file.", "Name the file: {--output} FILE{own}."
-        raise UsageError(what, advice, output=output.output, name=to, own=own)
+        raise UsageError(what, advice, output=output.output, name=to, own=suffix)
     if ask.engine != "auto":
         raise UsageError("{--engine} does not change the export.", "Leave {--engine} out.")
     if ask.calls > 1:

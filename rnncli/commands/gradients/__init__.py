@@ -82,6 +82,6 @@ def _through_all(ask: Ask, batch: int, others: Mapping[str, Any]) -> Reply[Gradi
     if by_tape is not None:
         return Reply(GradientsAnswer((curves.of_tape(by_tape),), whole=True), by_tape.remarks)
     parts = subject.parts(alone=True, one_call=True)
-    found = curves.gradients(parts.case, None, ask.engine, batch)
-    found = replace(found, curves=tuple(curve for curve in found.curves if curve.is_input))
-    return Reply(GradientsAnswer((found,), whole=True), parts.remarks)
+    through_all = curves.gradients(parts.case, None, ask.engine, batch)
+    through_all = replace(through_all, curves=tuple(curve for curve in through_all.curves if curve.is_input))
+    return Reply(GradientsAnswer((through_all,), whole=True), parts.remarks)

@@ -79,55 +79,57 @@ def plot(ask: Ask, **flags: Any) -> None:
     """
     from rnncli.cli import terminal
 
-    asked = PlotFlags(**flags)
-    format_name = _format(asked, ask)
-    drawing = drawing_of(ask, asked)
-    lang = terminal.displayable_language(asked.lang)
+    plot_flags = PlotFlags(**flags)
+    format_name = _format(plot_flags, ask)
+    drawing = drawing_of(ask, plot_flags)
+    lang = terminal.displayable_language(plot_flags.lang)
     if format_name is None:
         from rnncli.commands.plot.terminal import render
 
         sheet = drawing.sheet(lang, frozenset())
         terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
-        text = render(sheet, drawing.style, *terminal.drawing_view(asked.lang, asked.width, "▀░▒▓█→←"))
-        terminal.remark(drawing.remarks, asked.quiet)
+        text = render(
+            sheet, drawing.style, *terminal.drawing_view(plot_flags.lang, plot_flags.width, "▀░▒▓█→←")
+        )
+        terminal.remark(drawing.remarks, plot_flags.quiet)
         terminal.write(text)
     else:
         from rnncli.commands.plot import fonts
 
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
         sheet, names, missing = fonts.fit_fonts(drawing.sheet, lang)
-        write_picture(asked.output or "", sheet, drawing.style, drawing.size, names)
-        terminal.remark([*drawing.remarks, *missing], asked.quiet)
+        write_picture(plot_flags.output or "", sheet, drawing.style, drawing.size, names)
+        terminal.remark([*drawing.remarks, *missing], plot_flags.quiet)
 
 
-def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
+def drawing_of(ask: Ask, plot_flags: PlotFlags) -> Plot:
     """Compute what is drawn.  Raises UsageError for flags that do not fit."""
     from rnncli.addresses import parse_steps
     from rnncli.ask import subject_of
     from rnncli.commands.plot.palette import STYLES
 
-    if asked.style and asked.theme and asked.style != asked.theme:
+    if plot_flags.style and plot_flags.theme and plot_flags.style != plot_flags.theme:
         what = "{--style:style} and {--theme:theme} cannot be combined."
-        raise UsageError(what, "Leave out one of them.", style=asked.style, theme=asked.theme)
-    size, style = _size(asked), STYLES[asked.style or asked.theme or "light"]
-    if asked.diagram:
+        raise UsageError(what, "Leave out one of them.", style=plot_flags.style, theme=plot_flags.theme)
+    size, style = _size(plot_flags), STYLES[plot_flags.style or plot_flags.theme or "light"]
+    if plot_flags.diagram:
         from rnncli.commands.plot.cells import CellSelection, choose_cells
 
-        _refuse_with_diagram(asked)
-        chosen = CellSelection(asked.batch, asked.steps, asked.unit, asked.head)
+        _refuse_with_diagram(plot_flags)
+        chosen = CellSelection(plot_flags.batch, plot_flags.steps, plot_flags.unit, plot_flags.head)
         drawn, specs, remarks, agrees = choose_cells(ask, chosen)
         return Plot(drawn, style, size, specs, remarks, agrees)
-    if asked.unit is not None:
+    if plot_flags.unit is not None:
         raise UsageError("{--unit} applies only to a diagram.", "Add {--diagram}.")
-    steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
+    steps = slice(None) if plot_flags.steps is None else parse_steps(plot_flags.steps)
     parts = subject_of(ask).parts()
-    if (asked.state or asked.head) and not any(use.case.stack.has_axes for use in parts.uses):
+    if (plot_flags.state or plot_flags.head) and not any(use.case.stack.has_axes for use in parts.uses):
         what, flag = (
             "{flag} is for cells whose states have other shapes.",
-            "--state" if asked.state else "--head",
+            "--state" if plot_flags.state else "--head",
         )
         raise UsageError(what, "Use {--gate}.", flag=Flag(flag))
-    sheet = _draw(parts, ask.engine, asked, steps)
+    sheet = _draw(parts, ask.engine, plot_flags, steps)
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
     agreement = parts.uses[0].case.agreement
     return Plot(sheet, style, size, specs, tuple(parts.remarks), agreement and agreement.agrees)

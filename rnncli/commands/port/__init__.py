@@ -81,13 +81,13 @@ def port(
         if len(findings) > 1:
             text = "{place} was not written: no input was found that tells the explanations apart"
         remarks.append(Message(text, place=probe))
-    shown = answer.PortAnswer(findings, weighed, predictions, probe or "", path is not None)
+    port_answer = answer.PortAnswer(findings, weighed, predictions, probe or "", path is not None)
     if path is not None and len(findings) == 1:
-        files.write(path, shown.own_file(path) or b"")
+        files.write(path, port_answer.own_file(path) or b"")
     if not findings and not weighed.doubts:
         remarks += port_task.recognize_expected(ask, expect, run)
-    failure = _explain_failure(run, hypotheses, tried, shown, path)
-    return Reply(shown, remarks, failure, to_stdout=True)
+    failure = _explain_failure(run, hypotheses, tried, port_answer, path)
+    return Reply(port_answer, remarks, failure, to_stdout=True)
 
 
 def _distance(hypotheses: Sequence[Hypothesis]) -> tuple[bool, float]:
@@ -118,20 +118,20 @@ def _require_writable(output: str | None, probe: str | None, reading: Mapping[st
 
 
 def _explain_failure(
-    run: ForeignRun, hypotheses: Sequence[Hypothesis], tried: int, shown: PortAnswer, path: str | None
+    run: ForeignRun, hypotheses: Sequence[Hypothesis], tried: int, port_answer: PortAnswer, path: str | None
 ) -> DisagreementError | None:
     from rnncli.commands.port.search import search
 
-    if len(shown.findings) > 1 and path is not None:
+    if len(port_answer.findings) > 1 and path is not None:
         return DisagreementError(
             "{place} was not written: {count} explanations fit, with different weights.",
             "Run the other framework on an input that tells them apart, see {--probe}.",
             place=path,
-            count=len(shown.findings),
+            count=len(port_answer.findings),
         )
-    if shown.findings:
+    if port_answer.findings:
         return None
-    if shown.evidence.doubts:
+    if port_answer.evidence.doubts:
         what = "inconclusive: this comparison could not have revealed a difference."
         return DisagreementError(what, "Use random weights and a random input, several units and steps.")
     if not hypotheses:

@@ -83,7 +83,7 @@ class RunAnswer(ResultAnswer):
         last = list(calls)[-1]
         if last is not None:
             alone = self._objects(list(map(_without_call, calls[last])), view)
-            document["outputs"] = [{**own, **one} for own, one in zip(objects[-1], alone, strict=True)]
+            document["outputs"] = [{**own, **fields} for own, fields in zip(objects[-1], alone, strict=True)]
             document["calls"] = [{"outputs": outputs} for outputs in objects]
         return {**document, **differences_document(self.result)}
 
@@ -189,7 +189,7 @@ class ChunkedRunAnswer(Answer):
         fields = (
             *tensor_fields(view.lang),
             VALUES,
-            Field("equals", lambda one: DeferredValue(lambda: list(map(str, agreed.equals[one.label])))),
+            Field("equals", lambda row: DeferredValue(lambda: list(map(str, agreed.equals[row.label])))),
         )
         head = head_of(self.chunked.result)
         del head["engine"]

@@ -130,8 +130,8 @@ class ShapeAnswer(Answer):
         total: Line = (Span(words, "dim"), Span(_count(report.parameters, view), "strong"))
         notes: tuple[Line, ...] = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
         if report.state_size is not None:
-            kept = Message("states of one sequence: {count} numbers", count=f"{report.state_size:,}")
-            notes = (*notes, note([view.say(kept)], view))
+            state_note = Message("states of one sequence: {count} numbers", count=f"{report.state_size:,}")
+            notes = (*notes, note([view.say(state_note)], view))
         return Page(title(report.specs, view), notes, (*tables, *(((), total) if several else ())))
 
     def records(self, view: View) -> Records:

@@ -98,7 +98,7 @@ def _candidates(name: str, shape: Shape, spec: Spec | None, class_name: str) -> 
 def cells_of(spec: Spec) -> Iterator[tuple[str, Any]]:
     """Yield the cells of a recurrent layer, each with what the paths of its weights begin with."""
     for direction, loop in layers.make(spec).loops.items():
-        made: Any = getattr(loop, "cell", None)
-        for index, cell in made.by_index.items() if made else ():
+        core: Any = getattr(loop, "cell", None)
+        for index, cell in core.by_index.items() if core else ():
             if hasattr(cell, "text"):
                 yield (f"{direction}/" if direction else "") + ("" if index is None else f"{index}/"), cell

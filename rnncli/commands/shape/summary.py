@@ -101,7 +101,7 @@ LAYERS = (
 RECORDS = (
     *LAYERS[:2],
     Field("inputs", lambda row: " ".join(row.inputs or ())),
-    Field("shape", lambda row: "; ".join(format_shape(made.shape) for made in row.outputs if made.shape)),
+    Field("shape", lambda row: "; ".join(format_shape(out.shape) for out in row.outputs if out.shape)),
     LAYERS[4],
     *LAYERS[6:8],
     Field("recurrent"),
@@ -158,7 +158,7 @@ class SummaryAnswer(Answer):
             "trainable_parameters": summary.trainable_parameters,
             "recurrent_parameters": summary.recurrent_parameters,
             **({"modules": Listing(MODULES, summary.modules).objects()} if summary.modules else {}),
-            **({"optimizer_parameters": kept} if (kept := summary.optimizer_parameters) else {}),
+            **({"optimizer_parameters": optimizer} if (optimizer := summary.optimizer_parameters) else {}),
         }
 
     def page(self, view: View) -> Page:
@@ -214,9 +214,9 @@ class SummaryAnswer(Answer):
     def records(self, view: View) -> Records:
         """Return one row per layer, and a row with the parameters of the optimizer, if there is one."""
         header, rows = Listing(RECORDS, self.summary.layers).records()
-        if not (kept := self.summary.optimizer_parameters):
+        if not (optimizer := self.summary.optimizer_parameters):
             return header, rows
-        last = {"name": "optimizer parameters", "parameters": kept}
+        last = {"name": "optimizer parameters", "parameters": optimizer}
         return header, chain(rows, [tuple(last.get(name, "") for name in header)])
 
 

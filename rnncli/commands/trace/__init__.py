@@ -84,7 +84,7 @@ def compute_answer(
         what = "{flag} is for cells whose states have other shapes."
         flag = Flag("--head" if state is None else "--state")
         raise UsageError(what, "Use {--gate} or {--unit}.", flag=flag)
-    kept = tracing.narrow(tracing.list_loops(result), selection)
-    answer = TraceAnswer(result, kept, stats_of(kept) if stats else {})
+    loops = tracing.narrow(tracing.list_loops(result), selection)
+    answer = TraceAnswer(result, loops, stats_of(loops) if stats else {})
     checks = checks._replace(hidden_in=("ndjson",))
     return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))

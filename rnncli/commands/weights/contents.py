@@ -147,10 +147,10 @@ def _describe_modules(file: Modules, *, is_object: bool = False) -> Contents:
     )  # fmt: skip
 
 
-def describe_object(title: str, held: HeldWeights) -> Contents:
+def describe_object(title: str, held_weights: HeldWeights) -> Contents:
     """Return the contents of a live object."""
-    contents = _describe_modules(replace(held.contents, file=title), is_object=True)
-    return replace(contents, count=held.layer_count, state=held.state)
+    contents = _describe_modules(replace(held_weights.contents, file=title), is_object=True)
+    return replace(contents, count=held_weights.layer_count, state=held_weights.state)
 
 
 def describe_file(graph: Graph | Modules) -> Contents:
@@ -318,15 +318,15 @@ def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, 
     if not isinstance(cell.get("equations"), str):
         return None
     try:
-        made = Cell(Spec("", cell, equations=read_equations(cell["equations"])))
-        wanted = made.weight_shapes((None, None, None), checked=False)
+        cell_layer = Cell(Spec("", cell, equations=read_equations(cell["equations"])))
+        shapes = cell_layer.weight_shapes((None, None, None), checked=False)
     except (LayerError, LookupError, TypeError):
         return None
     sizes = {
-        name: tuple(size and given for size, given in zip_longest(wanted.get(name, ()), array.shape))
+        name: tuple(size and given for size, given in zip_longest(shapes.get(name, ()), array.shape))
         for name, array in weights.items()
     }  # as in `wanted`, which has None for the features
-    return made if sizes == wanted else None
+    return cell_layer if sizes == shapes else None
 
 
 def _lines(written: Cell, weights: Mapping[str, Array]) -> Iterator[GateSummary]:

@@ -120,7 +120,7 @@ def _describe_layers(ask: Ask) -> Weights:
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     case = given.case(Arrangement(inputs))
     compute.require_room(case, 1)
-    made, _ = compute.weights_and_seeds(case, stack, "numpy")
+    weights, _ = compute.weights_and_seeds(case, stack, "numpy")
     seed = case.seed if case.weights is None else None
     description = DescribedLayers(case.stack, shape, seed)
-    return Weights(contents.describe_case(case, made), outline.remarks, description)
+    return Weights(contents.describe_case(case, weights), outline.remarks, description)

@@ -33,8 +33,8 @@ def make_cell(keras: Any, spec: Spec, argument: Callable[[str, Any], Any]) -> An
 def _cell_class(keras: Any, argument: Callable[[str, Any], Any]) -> Any:
     dropout = next(base for base in keras.layers.SimpleRNNCell.__mro__ if base.__name__ == "DropoutRNNCell")
     scope = {"keras": keras, "argument": staticmethod(argument)}
-    made = type("EquationCell", (_EquationCell, keras.layers.Layer, dropout), scope)
-    return keras.saving.register_keras_serializable("rnncli")(made)
+    cell_class = type("EquationCell", (_EquationCell, keras.layers.Layer, dropout), scope)
+    return keras.saving.register_keras_serializable("rnncli")(cell_class)
 
 
 _Layer: Any = object
@@ -93,10 +93,10 @@ class _EquationCell(_Layer):  # type: ignore[misc]
                 filled = [part((*shape[:-1], columns), dtype=dtype) for part, columns in runs]
                 return self.keras.ops.concatenate(filled, axis=-1)
 
-            made: Any = fill if runs else self.initializers[name]
+            initializer: Any = fill if runs else self.initializers[name]
             if name in ours.factors:
                 self.initializers[name].scale = float(prod(sizes_of(shape[:-2])))
-            self.values[name] = self.add_weight(shape=shape, name=name, initializer=made)
+            self.values[name] = self.add_weight(shape=shape, name=name, initializer=initializer)
         self.built = True
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:

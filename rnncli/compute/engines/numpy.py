@@ -64,8 +64,10 @@ class Layers(LayerRunner):
         if self.training:
             shape = batch, call.inputs.shape[-1]
             dropout = cell.dropout_of(shape, str(dtype), loop.path, self.seeds, self.draw_counts)
-        held = [hold for hold in self.hold if (hold.layer, hold.direction) == (loop.layer, loop.direction)]
-        holds = _GateHolds(held, cell, call.inputs.shape[-1], dtype) if held else None
+        loop_holds = [
+            hold for hold in self.hold if (hold.layer, hold.direction) == (loop.layer, loop.direction)
+        ]
+        holds = _GateHolds(loop_holds, cell, call.inputs.shape[-1], dtype) if loop_holds else None
         if not self.with_trace:
             return _run(layer, call, state, order, dropout, holds, None)
         recorder = _TraceRecorder(cell, timesteps)
@@ -187,13 +189,13 @@ class _GateHolds:
         """Return which entries are held, by gate: (steps, units) in the order of processing."""
         import numpy as np
 
-        held: dict[Label, Array] = {}
+        hold_masks: dict[Label, Array] = {}
         for hold in self.holds:
             shape = len(order), self.sizes[hold.cell][hold.gate]
             label = Label(hold.gate, cell=hold.cell, kind="activation")
-            entries = held.setdefault(label, np.zeros(shape, bool))
+            entries = hold_masks.setdefault(label, np.zeros(shape, bool))
             entries[np.ix_(np.isin(order, hold.steps), np.isin(range(shape[1]), hold.units))] = True
-        return held
+        return hold_masks
 
     def _make(self, now: tuple[Hold, ...]) -> Any:
         import numpy as np
@@ -230,8 +232,8 @@ class _TraceRecorder:
                 for (index, name), gate in zip(inner, gates, strict=True)
                 for kind in gate.kinds
             ]
-            made = (np.empty((self.steps, *part.shape), part.dtype) for part in parts)
-            self.arrays = dict(zip([*labels, *_state_labels(self.cell), OUTPUT], made, strict=True))
+            arrays = (np.empty((self.steps, *part.shape), part.dtype) for part in parts)
+            self.arrays = dict(zip([*labels, *_state_labels(self.cell), OUTPUT], arrays, strict=True))
         for values, part in zip(self.arrays.values(), parts, strict=True):
             values[self.count] = part
         self.count += 1

@@ -98,31 +98,31 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     """
     names = request.choose(graph)
     cells = {node.name: own_cell_name(node) for node in graph.recurrent_nodes if node.name in names}
-    wanted = {node.name: node for node in graph.nodes if node.name in names and not cells[node.name]}
-    for node in wanted.values():
+    chosen = {node.name: node for node in graph.nodes if node.name in names and not cells[node.name]}
+    for node in chosen.values():
         _require_one_dtype(node)
         try:
             require_one_use(graph, node)
         except UnknownLayerError as error:
             raise name_cause(graph, node, error) from None
     try:
-        seen = _record_wanted(graph, path, request.inputs, tuple(wanted))
+        seen = _record_wanted(graph, path, request.inputs, tuple(chosen))
     except UnrunnableError as error:
-        free = independent_layers(graph, cause, wanted)
+        free = independent_layers(graph, cause, chosen)
         option = Message(
             "To run the layers that NumPy can compute: {option}", option=model_option(graph.file, free)
         )
         raise UnrunnableError(error.sentence, option if free else error.advice) from None
-    missing = [name for name in wanted if name not in seen]
+    missing = [name for name in chosen if name not in seen]
     if missing:
-        called = [name for name in wanted if name in seen]
+        called = [name for name in chosen if name in seen]
         advice = Message("To run the others: {option}", option=model_option(graph.file, called))
         raise LayerError(
             "Keras did not call {missing} when it ran the model.",
             advice if called else "Save the model again with model.save('model.keras').",
             missing=", ".join(missing),
         )
-    parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in wanted.items())
+    parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in chosen.items())
     changed = find_training(graph) if request.everything or request.others else {}
     shown = [
         node
@@ -137,14 +137,14 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
 
 
 def _record_wanted(
-    graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
+    graph: Graph, path: Path, inputs: Mapping[str, Array], names: Sequence[str]
 ) -> dict[str, CallArrays]:
     """Without tf_keras, today's Keras runs a model of Keras 2, if it computes the same outputs."""
     today = graph.generation >= 3 or not has_tf_keras()
     try:
         if today:
             _require_same_rules(graph)
-        return _record(graph, path, inputs, wanted, today=today)[0]
+        return _record(graph, path, inputs, names, today=today)[0]
     except UnrunnableError as error:
         if graph.generation >= 3 or not today:
             raise
@@ -163,7 +163,7 @@ def _record(
     graph: Graph,
     path: Path,
     inputs: Mapping[str, Array],
-    wanted: Sequence[str] = (),
+    names: Sequence[str] = (),
     more: Mapping[str, Mapping[str, bool]] = {},
     *,
     today: bool = False,
@@ -193,7 +193,7 @@ def _record(
             if not plain.is_known(node.class_name, node.module)
         }
         custom = graph.custom or CustomObjects()
-        run = KerasRun(file, dict(inputs), family, tuple(wanted), dict(more), custom, classes)
+        run = KerasRun(file, dict(inputs), family, tuple(names), dict(more), custom, classes)
         record = process.record(run)
     return {name: CallArrays(*call) for name, call in record["calls"].items()}, record["more"]
 

@@ -137,10 +137,10 @@ def require_inference(graph: Graph, layers: Sequence[str]) -> None:
 
     layers: names of the requested layers; empty for all.
     """
-    wanted, changed = choose_layers(graph, layers), find_training(graph)
+    chosen, changed = choose_layers(graph, layers), find_training(graph)
     for node in graph.nodes:
-        if node.name in wanted and node.name in changed:
-            raise name_cause(graph, node, changed[node.name], wanted)
+        if node.name in chosen and node.name in changed:
+            raise name_cause(graph, node, changed[node.name], chosen)
 
 
 def find_training(graph: Graph) -> dict[str, UnknownLayerError]:

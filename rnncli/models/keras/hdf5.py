@@ -147,14 +147,14 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
     )
 
 
-def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
+def _find(data: bytes, datasets: Datasets, stack: ExitStack) -> dict[str, Any]:
     h5py = import_package("h5py", "Keras's files")
     try:
         walk = _FileWalk(h5py, stack.enter_context(h5py.File(io.BytesIO(data), "r")))
         config = walk.file.attrs.get("model_config")
         if config is not None and not isinstance(config, (str, bytes)):
             raise InputError("its model_config is not text.")
-        weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
+        weights = [] if datasets == "none" else walk.weights(skip_others=datasets == "numbers")
         arrays = [(group, name, walk.numbers(group, name, dataset)) for group, name, dataset in weights]
         largest = max((dataset.nbytes for *_, dataset in weights), default=0)
         child_process.limit_memory(SPACE + 2 * largest)

@@ -50,14 +50,14 @@ class Model(SavedModel):
             and (is_operation(node.module) or node.class_name in ("Lambda", "TimeDistributed"))
             for node in graph.nodes
         )
-        is_single = all(wanted.shape and wanted.shape[0] == 1 for wanted in graph.inputs)
+        is_single = all(entry.shape and entry.shape[0] == 1 for entry in graph.inputs)
         if mixes or not is_single or not self.stateful_layers():
             return None
-        free = (replace(wanted, shape=("batch", *(wanted.shape or ())[1:])) for wanted in graph.inputs)
+        free = (replace(entry, shape=("batch", *(entry.shape or ())[1:])) for entry in graph.inputs)
         return type(self)(replace(graph, inputs=tuple(free)), self.path, self.names)
 
     def text_inputs(self) -> tuple[str, ...]:
-        return tuple(wanted.name for wanted in self.contents.inputs if wanted.dtype == inputs.TEXT)
+        return tuple(entry.name for entry in self.contents.inputs if entry.dtype == inputs.TEXT)
 
     def output_names(self) -> tuple[str, ...]:
         refs = [(ref.node, ref.tensor) for ref in self.contents.outputs]

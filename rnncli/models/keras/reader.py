@@ -117,7 +117,7 @@ def _build_graph(
     for node in flattener.nodes:
         _require_state_order(node, translator)
     nodes = tuple(_complete(node, translator) for node in flattener.nodes)
-    inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
+    inputs = tuple(_infer_dtype(entry, nodes) for entry in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
     generation = 2 if origin.old else 3
     name = str(model["config"].get("name") or "")
@@ -170,18 +170,19 @@ def _complete(node: Node, translator: Translator) -> Node:
     return node
 
 
-def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
+def _infer_dtype(model_input: ModelInput, nodes: Sequence[Node]) -> ModelInput:
     """Return the input as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
     users = [
         node.class_name
         for node in nodes
         if any(
-            isinstance(leaf, Ref) and leaf == Ref(wanted.name) for leaf in leaves([node.args, node.kwargs])
+            isinstance(leaf, Ref) and leaf == Ref(model_input.name)
+            for leaf in leaves([node.args, node.kwargs])
         )
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
-    ids = wanted.dtype.startswith("float") and users and set(users) == {"Embedding"}
-    return replace(wanted, dtype="int32") if ids else wanted
+    ids = model_input.dtype.startswith("float") and users and set(users) == {"Embedding"}
+    return replace(model_input, dtype="int32") if ids else model_input
 
 
 def _note_differences(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[Text]:

@@ -50,7 +50,7 @@ LARGEST = 2**24
 
 def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
     """Return every layer of the graph.  sizes: the shapes of the inputs, if they are given."""
-    shapes = {wanted.name: sizes.get(wanted.name, wanted.shape) for wanted in graph.inputs}
+    shapes = {entry.name: sizes.get(entry.name, entry.shape) for entry in graph.inputs}
     halves = {node.name: half_dtype(node) for node in graph.nodes}
     first, second = (_walk(graph, shapes, free) for free in FREE)
     batches = {shape[0] for shape in shapes.values() if shape}
@@ -68,11 +68,11 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
         return TensorRow(name, shape, halves[ref.node] if halves[ref.node] and "float" in dtype else dtype)
 
     hidden, counter = hidden_nodes(graph), WeightCounter()
-    made = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]
+    rows = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]
     inputs = tuple(TensorRow(w.name, shapes[w.name], w.dtype) for w in graph.inputs)
     outputs = tuple(tensor(ref, ref.node) for ref in graph.outputs)
     return Summary(
-        graph.file, graph.origin, inputs, tuple(made), outputs, graph.notes, graph.name,
+        graph.file, graph.origin, inputs, tuple(rows), outputs, graph.notes, graph.name,
         graph.optimizer_parameters,
     )  # fmt: skip
 
@@ -114,8 +114,7 @@ def _sources(node: Node, nodes: Mapping[str, Node], hidden: Collection[str]) -> 
 
 def _walk(graph: Graph, shapes: Mapping[str, Shape | None], free: int) -> _ShapeWalk:
     inputs = {
-        wanted.name: _empty(shapes[wanted.name] or (None, None), free, wanted.dtype)
-        for wanted in graph.inputs
+        entry.name: _empty(shapes[entry.name] or (None, None), free, entry.dtype) for entry in graph.inputs
     }
     request = ModelRequest(inputs, compute=compute.run)  # which is not called
     walk = _ShapeWalk(_in_float32(graph), request, rules_of(graph.origin))

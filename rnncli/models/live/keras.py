@@ -58,14 +58,14 @@ def record(
     tape: what differentiates the call.
     Raises UsageError, LayerError or EngineError for what cannot be recorded, and what the object raises.
     """
-    held = find_layers(model)
-    targets = choose_targets(held, at)
+    layers = find_layers(model)
+    targets = choose_targets(layers, at)
     arguments = _arguments(model, given, beside, training=training)
     _require_recordable(model, targets, arguments.arguments)
     inputs = flatten("", _name_inputs(model, arguments.arguments), _to_array)
     require_numbers(inputs)
-    recorder = _KerasRecorder(targets, other_layers_in(held) if everything else ())
-    with RECORDING, unchanged([layer.layer for layer in held], arguments.arguments) as notes:
+    recorder = _KerasRecorder(targets, other_layers_in(layers) if everything else ())
+    with RECORDING, unchanged([layer.layer for layer in layers], arguments.arguments) as notes:
         try:
             recorder.wrap()
             run = partial(_call, model, arguments, training=training)
@@ -75,7 +75,7 @@ def record(
                 raise recorder.refusal from None
             raise
     calls = arrange_calls(recorder.calls)
-    _require_calls(held, calls, at)
+    _require_calls(layers, calls, at)
     outputs, notes = flatten("output", returned, _to_array), [*notes, *recorder.notes()]
     others = recorder.noted if everything else None
     return Recording(calls, inputs, outputs, tuple(notes), others=others)
@@ -199,15 +199,15 @@ def _refuse_unbuilt(target: Held) -> LayerError:
     return LayerError(what, advice, name=target.name, class_name=type(target.layer).__name__)
 
 
-def _require_calls(held: Sequence[Held], calls: Sequence[LiveCall], at: str | None) -> None:
+def _require_calls(layers: Sequence[Held], calls: Sequence[LiveCall], at: str | None) -> None:
     if calls:
         return
-    name = type(held[0].layer).__name__
+    name = type(layers[0].layer).__name__
     if at is not None:
         raise LayerError(
             "{name} did not call {at}.", "It may have been called from another thread.", name=name, at=at
         )
-    others = [layer for layer in held[1:] if type(layer.layer).__name__ != "InputLayer"]
+    others = [layer for layer in layers[1:] if type(layer.layer).__name__ != "InputLayer"]
     classes = sorted({type(layer.layer).__name__ for layer in others})
     raise LayerError(
         "{name} called no recurrent layer, and no cell. It holds {classes}.",

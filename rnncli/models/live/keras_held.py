@@ -46,7 +46,7 @@ def find_layers(model: Any) -> list[Held]:
     Layers with the same name are called by the paths of their attributes.
     """
     root = Held(model, _name(model, default_name(type(model).__name__)), "")
-    held, waiting, seen = [root], deque([root]), {id(model)}
+    layers, waiting, seen = [root], deque([root]), {id(model)}
     while waiting:
         above = waiting.popleft()
         for attribute, layer in _children(above.layer):
@@ -55,11 +55,11 @@ def find_layers(model: Any) -> list[Held]:
                 name, path = _name(layer, attribute), attribute
                 if above is not root:
                     name, path = f"{above.name}/{name}", f"{above.path}.{path}"
-                held.append(Held(layer, name, path, (*above.owners, above.layer)))
-                waiting.append(held[-1])
-    uses = Counter(layer.name for layer in held)
+                layers.append(Held(layer, name, path, (*above.owners, above.layer)))
+                waiting.append(layers[-1])
+    uses = Counter(layer.name for layer in layers)
     return [
-        layer._replace(name=layer.path) if uses[layer.name] > 1 and layer.path else layer for layer in held
+        layer._replace(name=layer.path) if uses[layer.name] > 1 and layer.path else layer for layer in layers
     ]
 
 
@@ -100,9 +100,9 @@ def _layers_in(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _layers_in(name, item)
 
 
-def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:
+def choose_targets(layers: Sequence[Held], at: str | None) -> list[Held]:
     """Return the layers to record: all recurrent ones, or what `at` names.  Raises UsageError without one."""
-    targets = [target for target in held if is_recurrent(target.layer)]
+    targets = [target for target in layers if is_recurrent(target.layer)]
     if at is None:
         return targets
     name = without_use(at)
@@ -111,10 +111,10 @@ def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:
         for target in targets
         if f"{target.name}/".startswith(f"{name}/") or f"{target.path}.".startswith(f"{name}.")
     ]
-    chosen = inside or [layer for layer in held if name in (layer.name, layer.path)]
+    chosen = inside or [layer for layer in layers if name in (layer.name, layer.path)]
     if not chosen:
         names = [target.name for target in targets if target.is_outermost]
-        raise refuse_at(held[0].layer, at, [*names, *(layer.name for layer in held[1:])])
+        raise refuse_at(layers[0].layer, at, [*names, *(layer.name for layer in layers[1:])])
     return chosen
 
 
@@ -129,13 +129,13 @@ def other_layers(model: Any) -> tuple[str, ...]:
     return names if has_graph else (*names, f"{type(model).__name__}.call")
 
 
-def other_layers_in(held: Sequence[Held]) -> list[Held]:
+def other_layers_in(layers: Sequence[Held]) -> list[Held]:
     """Return the layers that are neither recurrent nor inside such a layer or a wrapper, nor the object."""
     import keras
 
     return [
         layer
-        for layer in held[1:]
+        for layer in layers[1:]
         if not is_recurrent(layer.layer) and not isinstance(layer.layer, keras.layers.InputLayer)
         if not any(is_recurrent(owner) or isinstance(owner, keras.layers.Wrapper) for owner in layer.owners)
     ]

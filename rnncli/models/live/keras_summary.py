@@ -82,19 +82,19 @@ def _shapes(given: Any, names: list[str]) -> dict[str, Shape]:
     return {name: tuple(np.shape(value)) for name, value in named.items() if name in names}
 
 
-def _require_shape(wanted: ModelInput, shape: Any) -> None:
+def _require_shape(model_input: ModelInput, shape: Any) -> None:
     """Unlike a file, whose batch axis may be left out, the object is called with the input as it is."""
-    if wanted.shape is not None:
-        fit_shape(wanted, (None, *wanted.shape[1:]), np.broadcast_to(np.float32(0), shape))
+    if model_input.shape is not None:
+        fit_shape(model_input, (None, *model_input.shape[1:]), np.broadcast_to(np.float32(0), shape))
 
 
 def _rows(model: Any) -> Iterator[LayerRow]:
     """The layers inside others come first: they count the weights that both have."""
-    counter, held = WeightCounter(), find_layers(model)
+    counter, layers = WeightCounter(), find_layers(model)
     wholes = keras.layers.Wrapper, keras.layers.MultiHeadAttention
-    owners = {id(owner) for entry in held for owner in entry.owners}
+    owners = {id(owner) for entry in layers for owner in entry.owners}
     around: list[Held] = []
-    for entry in held:
+    for entry in layers:
         if any(is_recurrent(owner) or isinstance(owner, wholes) for owner in entry.owners):
             continue
         if entry.is_outermost or id(entry.layer) not in owners:

@@ -68,25 +68,25 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
             rows += [replace(row, calls=number) for row in made_rows]
             modules += _returned(path, module, seen)
         elif weights or path in quantized or not [*module.children()]:
-            taken, made = seen.get(path, ((), ()))
+            inputs, outputs = seen.get(path, ((), ()))
             path = path or type(module).__name__.lower()
-            names = name_outputs(path, len(made))
+            names = name_outputs(path, len(outputs))
             rows.append(
                 LayerRow(
                     name=path,
                     class_name=_class_text(module),
                     inputs=None,
-                    outputs=tuple(row._replace(name=name) for row, name in zip(made, names, strict=True)),
+                    outputs=tuple(row._replace(name=name) for row, name in zip(outputs, names, strict=True)),
                     weights=_count(weights, counter),
-                    taken=taken,
+                    taken=inputs,
                     calls=number,
                 )
             )
-    taken, made = seen.get("", ((), ()))
+    inputs, outputs = seen.get("", ((), ()))
     origin = f"PyTorch {torch.__version__}"
     name = type(model).__name__
     notes = tuple(_notes(name, scripted, quantized))
-    return Summary("", origin, taken, tuple(rows), made or None, notes, name, modules=tuple(modules))
+    return Summary("", origin, inputs, tuple(rows), outputs or None, notes, name, modules=tuple(modules))
 
 
 def _is_inside(path: str, outer: str) -> bool:
@@ -154,10 +154,10 @@ def _returned(path: str, module: Any, seen: Observed) -> Iterator[ModuleRow]:
         module.hidden_size, module.num_layers, 1 + module.bidirectional, batch_first=batch_first,
         projected=module.proj_size,
     )  # fmt: skip
-    _, made = seen.get(path, ((), ()))
-    if len(made) == len(returns):
+    _, outputs = seen.get(path, ((), ()))
+    if len(outputs) == len(returns):
         names = [row.name for row in returns]
-        returns = tuple(row._replace(name=name) for row, name in zip(made, names, strict=True))
+        returns = tuple(row._replace(name=name) for row, name in zip(outputs, names, strict=True))
     yield ModuleRow(path or type(module).__name__.lower(), returns)
 
 
@@ -165,7 +165,7 @@ def _recurrent(
     path: str, module: Any, weights: Mapping[str, Any], seen: Observed, counter: WeightCounter
 ) -> Iterator[LayerRow]:
     """Yield the layers of a recurrent module, `rnn_l0`; only the last one has the final states."""
-    taken, made = seen.get(path, ((), ()))
+    inputs, outputs = seen.get(path, ((), ()))
     layers = module_of(path, module, _stand_ins(module))
     for index, node in enumerate(layers.nodes):
         last = index + 1 == len(layers.nodes)
@@ -174,8 +174,8 @@ def _recurrent(
             for name, weight in weights.items()
             if not (match := re.search(r"_l(\d+)", name)) or int(match[1]) == index
         }
-        names = zip(("output", "h_n", "c_n"), made if last else made[:1], strict=False)
-        given = taken[0].shape if taken else None
+        names = zip(("output", "h_n", "c_n"), outputs if last else outputs[:1], strict=False)
+        given = inputs[0].shape if inputs else None
         sizes = given[:-1] if given is not None and len(given) == 3 else ("batch", None)
         if given is not None and not getattr(module, "batch_first", True):
             sizes = sizes[::-1]
@@ -188,13 +188,13 @@ def _recurrent(
             recurrent=True,
             spec=None if layers.refusal else known_spec(node),
             input_shape=(*sizes, features_of(node)),
-            taken=() if index else taken,
+            taken=() if index else inputs,
             note=layers.reason,
         )
     if not layers.nodes:
         yield LayerRow(
-            layers.name, type(module).__name__, None, made, _count(weights, counter), recurrent=True,
-            taken=taken, note=layers.reason,
+            layers.name, type(module).__name__, None, outputs, _count(weights, counter), recurrent=True,
+            taken=inputs, note=layers.reason,
         )  # fmt: skip
 
 

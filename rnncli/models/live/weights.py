@@ -32,20 +32,20 @@ def read_weights(value: Any) -> HeldWeights:
 
 def read_every_weight(value: Any) -> LayerWeights:
     """Return every weight of the object by layer, in Keras's layout, running averages among them."""
-    held = read_weights(value).contents
+    contents = read_weights(value).contents
     if find_framework(value) == "torch":
         from rnncli.models.live.torch_calls import to_array
 
         tensors = {**dict(value.named_parameters()), **dict(value.named_buffers())}
-        recurrent = {name for name, _ in value.named_parameters() if name not in held.other_shapes}
+        recurrent = {name for name, _ in value.named_parameters() if name not in contents.other_shapes}
         numbers = {name: to_array(item) for name, item in tensors.items() if name not in recurrent}
         return of_modules(
-            held, {name: a for name, a in numbers.items() if a is not None and a.dtype.kind == "f"}
+            contents, {name: a for name, a in numbers.items() if a is not None and a.dtype.kind == "f"}
         )
     from rnncli.models.live.keras_held import find_layers
     from rnncli.models.live.keras_state import tensor_of, to_numpy
 
-    layers: LayerWeights = {node.name: dict(node.weights) for node in held.recurrent_nodes}
+    layers: LayerWeights = {node.name: dict(node.weights) for node in contents.recurrent_nodes}
     every = find_layers(value)
     used = {id(weight) for item in every if item.is_outermost for weight in item.layer.weights}
     for item in reversed(every):  # a layer inside another one first
@@ -99,8 +99,8 @@ def _read_keras(model: Any) -> HeldWeights:
 
     modules: list[Module] = []
     used: set[int] = set()
-    held = find_layers(model)
-    for name, layer in ((item.name, item.layer) for item in held if item.is_outermost):
+    layers = find_layers(model)
+    for name, layer in ((item.name, item.layer) for item in layers if item.is_outermost):
         core = next((part for part in parts_of(layer) if is_recurrent(part)), layer)
         if type(layer).__name__ == "TimeDistributed":
             core = layer.layer
@@ -122,5 +122,5 @@ def _read_keras(model: Any) -> HeldWeights:
         node = Node(name, name, written["class_name"], "keras.layers", config, weights, (), {})
         modules.append(Module(name, (node,), about.lacks if is_other else ""))
     others = {weight.path: tuple(weight.shape) for weight in model.weights if id(weight) not in used}
-    count = sum(not any(item.layer in other.owners for other in held) for item in held)
+    count = sum(not any(item.layer in other.owners for other in layers) for item in layers)
     return HeldWeights(Modules("", "", tuple(modules), others), count, {})

@@ -69,11 +69,11 @@ class Model(SavedModel):
         recurrent = (node for node in nodes_in(graph) if is_recurrent(node))
         readers = {node.input[0]: node for node in recurrent if node.input[1] in sizes}
         return tuple(
-            _with_axes(wanted, readers[wanted.name], sizes[readers[wanted.name].input[1]][2])
-            if wanted.name in readers
-            else wanted
-            for wanted in super().required_inputs()
-            if wanted.name not in states
+            _with_axes(entry, readers[entry.name], sizes[readers[entry.name].input[1]][2])
+            if entry.name in readers
+            else entry
+            for entry in super().required_inputs()
+            if entry.name not in states
         )
 
     def vocabularies(self) -> dict[str, int]:
@@ -94,15 +94,15 @@ class Model(SavedModel):
         Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if
         the model cannot take the inputs, EngineError if ONNX Runtime is missing, fails or differs.
         """
-        wanted = request.choose(self.contents)
-        prepared = _Prepared(self.contents, request.inputs, (*wanted, *request.others))
+        chosen = request.choose(self.contents)
+        prepared = _Prepared(self.contents, request.inputs, (*chosen, *request.others))
         present = runtime.recurrent_in(prepared.graph)
-        names = [name for name in wanted if name in present]
-        if (wanted and not names) or (request.layers and len(names) < len(wanted)):
+        names = [name for name in chosen if name in present]
+        if (chosen and not names) or (request.layers and len(names) < len(chosen)):
             raise InputError(
                 "the branch that this input takes does not have {missing}.",
                 "It has {present}." if names else "Give a different input, or choose different nodes.",
-                missing=", ".join(name for name in wanted if name not in present),
+                missing=", ".join(name for name in chosen if name not in present),
                 present=", ".join(names),
             )
         self._require_computable(names)
@@ -144,9 +144,9 @@ class Model(SavedModel):
 
     def output_names(self) -> tuple[str, ...]:
         graph = runtime.parse(self.contents.content).graph
-        wanted = {output.name for output in graph.output}
+        names = {output.name for output in graph.output}
         return tuple(
-            name for node in graph.node for name, tensor in name_tensors(node).items() if tensor in wanted
+            name for node in graph.node for name, tensor in name_tensors(node).items() if tensor in names
         )
 
     @name_file
@@ -164,8 +164,8 @@ class Model(SavedModel):
         except EngineError:  # of a node that no recurrent node depends on
             return returned
 
-    def _require_computable(self, wanted: Sequence[str]) -> None:
-        refused = next((name for name in wanted if name in self.contents.refusals), None)
+    def _require_computable(self, names: Sequence[str]) -> None:
+        refused = next((name for name in names if name in self.contents.refusals), None)
         if refused is None:
             return
         free = [name for name in self.layer_names() if name not in self.contents.refusals]
@@ -185,7 +185,7 @@ class _Prepared:
     batch_first: the recurrent nodes with layout 1 in the file.  notes: the states and branches chosen.
     """
 
-    def __init__(self, program: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> None:
+    def __init__(self, program: Program, inputs: Mapping[str, Array], names: Sequence[str]) -> None:
         self.model = runtime.parse(program.content)
         self.graph = self.model.graph
         self.batch_first = {node.name for node in nodes_in(self.graph) if runtime.is_batch_first(node)}
@@ -195,7 +195,7 @@ class _Prepared:
         runtime.spell_activations(self.graph)
         self._settled = dict[str, NodeCall]()
         self._add_states(program)
-        while (node := runtime.find_if(self.graph, wanted)) is not None:
+        while (node := runtime.find_if(self.graph, names)) is not None:
             condition = runtime.values(self.model, self.feeds, [node.input[0]])[node.input[0]]
             taken = bool(condition.ravel()[0])
             branch = "then" if taken else "else"
@@ -208,25 +208,25 @@ class _Prepared:
 
     def _add_states(self, program: Program) -> None:
         states = runtime.states_of(self.graph)
-        required = [wanted for wanted in program.inputs if wanted.name in states and not wanted.optional]
-        missing = [wanted for wanted in required if wanted.name not in self.feeds]
+        required = [entry for entry in program.inputs if entry.name in states and not entry.optional]
+        missing = [entry for entry in required if entry.name not in self.feeds]
         given = dict(self.feeds)
-        for wanted in missing:
-            zeros = _zeros_for(wanted, program.inputs, given)
+        for entry in missing:
+            zeros = _zeros_for(entry, program.inputs, given)
             if zeros is None:
                 what = "missing input: {name}; the sizes of a state of zeros are not in the file."
                 advice = "The model expects {name}: {wanted}."
-                raise InputError(what, advice, name=wanted.name, wanted=model_inputs.describe(wanted))
-            self.feeds[wanted.name] = zeros
+                raise InputError(what, advice, name=entry.name, wanted=model_inputs.describe(entry))
+            self.feeds[entry.name] = zeros
         if missing:
-            names = ", ".join(wanted.name for wanted in missing)
+            names = ", ".join(entry.name for entry in missing)
             note = "initial states that were not given are zeros: {missing}."
             self.notes.append(Message(note, missing=names))
 
     def require_known(self, names: Sequence[str]) -> None:
         """Raise LayerError if these recurrent nodes depend on a node that ONNX Runtime does not compute."""
-        made = [tensor for name in names for tensor in self._made[name]]
-        runtime.require_known(self.model, runtime.select_needed(self.graph, made))
+        tensors = [tensor for name in names for tensor in self._made[name]]
+        runtime.require_known(self.model, runtime.select_needed(self.graph, tensors))
 
     def _settle(self, tensors: Iterable[str]) -> None:
         """ONNX Runtime computes all floats in float32; a node without sequences ends the process."""
@@ -290,22 +290,22 @@ class _Prepared:
 
 def name_tensors(node: Any) -> dict[str, str]:
     """Return the tensors that the node makes, by the names that rnncli shows."""
-    made = [name for name in node.output if name]
-    return dict(zip(name_outputs(node.name, len(made)), made, strict=True))
+    names = [name for name in node.output if name]
+    return dict(zip(name_outputs(node.name, len(names)), names, strict=True))
 
 
-def _with_axes(wanted: ModelInput, node: Any, features: int) -> ModelInput:
+def _with_axes(entry: ModelInput, node: Any, features: int) -> ModelInput:
     """Return the sequence of a recurrent node with its batch axis named, and as wide as the kernel."""
-    if wanted.shape is None or len(wanted.shape) != 3:
-        return wanted
+    if entry.shape is None or len(entry.shape) != 3:
+        return entry
     names: tuple[Dimension, ...] = ("steps", "batch", features)
     if runtime.is_batch_first(node):
         names = ("batch", "steps", features)
-    sizes = zip(wanted.shape, names, strict=True)
-    return replace(wanted, shape=tuple(size if isinstance(size, int) else name for size, name in sizes))
+    sizes = zip(entry.shape, names, strict=True)
+    return replace(entry, shape=tuple(size if isinstance(size, int) else name for size, name in sizes))
 
 
-def _zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
+def _zeros_for(entry: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
     """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
     import numpy as np
 
@@ -316,5 +316,5 @@ def _zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping
         for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
         if isinstance(axis, str)
     }
-    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in wanted.shape or (None,)]
-    return None if None in shape else np.zeros([length or 0 for length in shape], wanted.dtype)
+    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in entry.shape or (None,)]
+    return None if None in shape else np.zeros([length or 0 for length in shape], entry.dtype)

@@ -204,7 +204,7 @@ class _Constants:
                 "weights.",
                 more=advise_more(self._seconds),
             )
-        inputs = {taken: self.array(taken, steps + 1) for taken in maker.input if taken}
+        inputs = {input_name: self.array(input_name, steps + 1) for input_name in maker.input if input_name}
         if any(array is None or array.size > SIZE for array in inputs.values()):
             return None
         from onnx.reference import ReferenceEvaluator

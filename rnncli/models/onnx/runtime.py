@@ -148,9 +148,9 @@ def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds
     """Return the outputs; end the run after `seconds`, since a Loop in the model may never end."""
     import onnxruntime
 
-    taken = {value.name for value in session.get_inputs()}
-    taken |= {value.name for value in session.get_overridable_initializers()}
-    given = {name: array for name, array in feeds.items() if name in taken}
+    input_names = {value.name for value in session.get_inputs()}
+    input_names |= {value.name for value in session.get_overridable_initializers()}
+    given = {name: array for name, array in feeds.items() if name in input_names}
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
     try:
@@ -312,8 +312,8 @@ def spell_activations(graph: Any) -> None:
 
 def has_other_floats(graph: Any) -> bool:
     """Return whether a constant or an input of the graph is in float16 or float64."""
-    made = [entry.t for node in nodes_in(graph) for entry in node.attribute if entry.HasField("t")]
-    types = {tensor.data_type for tensor in (*graph.initializer, *made)}
+    tensors = [entry.t for node in nodes_in(graph) for entry in node.attribute if entry.HasField("t")]
+    types = {tensor.data_type for tensor in (*graph.initializer, *tensors)}
     types |= {value.type.tensor_type.elem_type for value in graph.input}
     return not types.isdisjoint((FLOAT16, FLOAT64))
 

@@ -42,15 +42,15 @@ def summarize(program: Program, sizes: Mapping[str, Shape]) -> Summary:
     graph = model.graph
     stored = {name: SimpleNamespace(shape=tuple(tensor.dims)) for name, tensor in iterate_weights(graph)}
     constants = {tensor.name for inner in _graphs(graph) for tensor in inner.initializer}
-    makers = {made: node for node in nodes_in(graph) for made in node.output if made}
+    makers = {output: node for node in nodes_in(graph) for output in node.output if output}
     weights = assign_weights(graph, stored, makers)
     types = _infer_types(model, sizes)
     known = {node.name: node for node in program.nodes}
     counter = WeightCounter()
 
     def row(node: Any) -> LayerRow:
-        taken = [name for name in node.input if name]
-        makes = [makers[name].name if name in makers else name for name in taken if name not in constants]
+        names = [name for name in node.input if name]
+        makes = [makers[name].name if name in makers else name for name in names if name not in constants]
         sources = [name for name in makes if name not in known or known[name].class_name != CONSTANT]
         recurrent = is_recurrent(node)
         domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}:"
@@ -64,7 +64,7 @@ def summarize(program: Program, sizes: Mapping[str, Shape]) -> Summary:
             spec=known_spec(known[node.name]) if recurrent and known[node.name].config else None,
             input_shape=_batch_first(node, known[node.name], types) if recurrent else None,
             attributes={entry.name: _attribute(entry) for entry in node.attribute},
-            taken=tuple(types.get(name, TensorRow(name, None)) for name in taken),
+            taken=tuple(types.get(name, TensorRow(name, None)) for name in names),
             note=program.refusals.get(node.name, ""),
         )
 
@@ -237,7 +237,7 @@ def other_weights(program: Program) -> dict[str, dict[str, Array]]:
 
     graph = runtime.parse(program.content).graph
     stored = dict(iterate_weights(graph))
-    makers = {made: node for node in nodes_in(graph) for made in node.output if made}
+    makers = {output: node for node in nodes_in(graph) for output in node.output if output}
     names = assign_weights(graph, stored, makers)
     layers: dict[str, dict[str, Array]] = {}
     for node in nodes_in(graph):

@@ -158,13 +158,15 @@ def _with_gates(node: Node, value: str) -> Node | None:
     given = _parse_orders(value)
     if any(sorted(order) not in map(sorted, ORDERS.values()) for order in given):
         raise UsageError("gates={value} is not an order of gates.", _ADVICE["gates"], value=value)
-    ours = ORDERS.get(node.core_class, "")
-    order = next((order for order in given if sorted(order) == sorted(ours)), None)
+    gate_order = ORDERS.get(node.core_class, "")
+    order = next((order for order in given if sorted(order) == sorted(gate_order)), None)
     if order is None:
         return None
     assumed = default_order(node)
-    true = [order[assumed.index(gate)] for gate in ours]
-    weights = {name: np.ascontiguousarray(reorder(array, true, ours)) for name, array in node.weights.items()}
+    true = [order[assumed.index(gate)] for gate in gate_order]
+    weights = {
+        name: np.ascontiguousarray(reorder(array, true, gate_order)) for name, array in node.weights.items()
+    }
     return replace(node, weights=weights)
 
 
@@ -181,9 +183,9 @@ def default_order(node: Node) -> str:
 
 def order_of_gates(model: Modules, node: Node) -> str:
     """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
-    ours = ORDERS.get(node.core_class, "")
-    chosen = _parse_orders(model.assumptions.get("gates", "")) if ours else []
-    return next((order for order in chosen if sorted(order) == sorted(ours)), default_order(node))
+    gate_order = ORDERS.get(node.core_class, "")
+    chosen = _parse_orders(model.assumptions.get("gates", "")) if gate_order else []
+    return next((order for order in chosen if sorted(order) == sorted(gate_order)), default_order(node))
 
 
 def assumed_of(model: Modules, given: ModelRequest | None = None) -> Assumed:

@@ -78,8 +78,8 @@ def _read_variables(prefix: str, size: int, layers: Mapping[str, str]) -> Any:
                 reader = tensorflow.train.load_checkpoint(prefix)
                 shapes = {key: list(shape) for key, shape in reader.get_variable_to_shape_map().items()}
                 names = _names_of(reader, shapes)
-                wanted = {name: key for name, key in names.items() if recognize.is_recurrent(name, layers)}
-                arrays = {name: reader.get_tensor(key) for name, key in wanted.items()}
+                keys = {name: key for name, key in names.items() if recognize.is_recurrent(name, layers)}
+                arrays = {name: reader.get_tensor(key) for name, key in keys.items()}
             except InputError:
                 raise
             except Exception as error:  # TensorFlow raises many types

@@ -101,8 +101,8 @@ def require_computable(modules: Modules, module: Module, array: Array) -> None:
     widths = {other.name: features_of(other.nodes[0]) for other in modules.modules if other.nodes}
     known = [f"{name} takes {features}" for name, features in widths.items()]
     fitting = [name for name, features in widths.items() if features == array.shape[2]]
-    wanted = count(width, "feature")
-    advice = Message("Give inputs of {wanted}.", wanted=wanted)
+    expected = count(width, "feature")
+    advice = Message("Give inputs of {wanted}.", wanted=expected)
     if fitting:
         advice = Message(
             "Choose a layer that takes it: {option} ({known}).",
@@ -117,7 +117,7 @@ def require_computable(modules: Modules, module: Module, array: Array) -> None:
         "{name} takes {wanted}, but the input {shape} has {features}.",
         advice,
         name=module.name,
-        wanted=wanted,
+        wanted=expected,
         shape=format_shape(array.shape),
         features=array.shape[2],
     )

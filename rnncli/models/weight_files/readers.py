@@ -119,8 +119,10 @@ def read_numbers(source: Source, names: Collection[str]) -> dict[str, Array]:
         tensors = keras_weights.read_numbers(source)
     else:
         tensors = checkpoint.read_numbers(source)
-    found = ((name, tensors.get(name)) for name in names)
-    return {name: array for name, array in found if isinstance(array, np.ndarray) and array.dtype.kind == "f"}
+    values = ((name, tensors.get(name)) for name in names)
+    return {
+        name: array for name, array in values if isinstance(array, np.ndarray) and array.dtype.kind == "f"
+    }
 
 
 def _unpacked_size(data: bytes, path: str) -> int:

@@ -35,8 +35,8 @@ def by_layer(modules: Sequence[Module], request: ModelRequest) -> dict[str, tupl
     if raw is None:
         return {}
     with inside(where):
-        ours = _from_pytorch(modules, raw)
-        by_name = dict(ours if ours is not None else _split(modules, shape, raw))
+        converted = _from_pytorch(modules, raw)
+        by_name = dict(converted if converted is not None else _split(modules, shape, raw))
         groups = (arrays.values() if isinstance(arrays, Mapping) else arrays for arrays in by_name.values())
         sizes = {len(array) for arrays in groups for array in arrays if array.ndim == 2}
         if sizes == {shape[1]} != {shape[0]}:

@@ -198,12 +198,12 @@ class _StepCode:
                     ) and moved == tuple(first[each] for each in inner.order):
                         inner, axis = whole, last
                 return tree.Function(f"{function} over", (self._adapt(inner), _code(str(axis + batch))))
-        made = self._adapt(part)
+        code = self._adapt(part)
         if order != tuple(range(len(order))):
             axes = (*range(batch), *(axis + batch for axis in order))
-            made = tree.Function("transpose", (made, _code(_text(axes))))
+            code = tree.Function("transpose", (code, _code(_text(axes))))
         if after == shape:
-            return made
+            return code
         marks, taken = [":"] * batch, 0
         for size in shape:
             keeps = taken < len(after) and size == after[taken]
@@ -214,12 +214,12 @@ class _StepCode:
             or prod(shape) != prod(after)
             or any(size != 1 for size, mark in zip(shape, marks[batch:], strict=True) if mark == "None")
         ):
-            return tree.Function("reshape", (made, _code(_text((*[-1] * batch, *shape)))))
+            return tree.Function("reshape", (code, _code(_text((*[-1] * batch, *shape)))))
         while marks and marks[-1] == ":":
             del marks[-1]
         while marks and marks[0] == "None" and spreads:
             del marks[0]
-        return self._part(made, ", ".join(marks)) if marks else made
+        return self._part(code, ", ".join(marks)) if marks else code
 
     def _part(self, node: tree.Node, index: str) -> tree.Node:
         whole = node if isinstance(node, (tree.Name, tree.Function)) else tree.Function("brackets", (node,))

@@ -238,16 +238,16 @@ def _state_spec(message: FrameworkMessage) -> Fields | None:
 
 
 def _zeros(shapes: tuple[Shape, ...]) -> str:
-    made = [f"tf.zeros({format_shape(shape)})" for shape in shapes]
-    return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
+    zeros = [f"tf.zeros({format_shape(shape)})" for shape in shapes]
+    return f"[{', '.join(zeros)}]" if len(zeros) > 1 else zeros[0]
 
 
 def _torch_states(message: FrameworkMessage) -> Fields | None:
     """`Expected hidden[0] size (1, 2, 3), got [2, 1, 3]`: (layers * directions, batch, units)."""
-    wanted, given = message.shape("wanted"), message.shape("given")
-    if len(wanted) != 3 or len(given) != 3:
+    expected, given = message.shape("wanted"), message.shape("given")
+    if len(expected) != 3 or len(given) != 3:
         return None
-    count, batch, units = wanted
+    count, batch, units = expected
     name = "LSTM" if "hidden[" in message.match[0] else "GRU"
     return {
         "name": name,
@@ -263,12 +263,12 @@ def _weights(message: FrameworkMessage) -> Fields:
 
     For the biases of a GRU, (2, 9) with reset_after and (9,) without: which of the two is wanted.
     """
-    wanted, given = message.shape("wanted"), message.shape("given")
-    if _are_biases(message, wanted, given):
+    expected, given = message.shape("wanted"), message.shape("given")
+    if _are_biases(message, expected, given):
         units = known_size(given[-1]) // count_gates("GRU") or UNITS
-        return {"kind": "two_biases" if len(wanted) == 2 else "one_bias", "units": units}
+        return {"kind": "two_biases" if len(expected) == 2 else "one_bias", "units": units}
     features = known_size(given[0]) if len(given) == 2 else "features"
-    fitting = features and len(given) == len(wanted) < 3
+    fitting = features and len(given) == len(expected) < 3
     return {"features": features, "sources": _sources(given[-1]) if fitting else []}
 
 
@@ -282,9 +282,9 @@ def _sources(columns: Dimension) -> list[Fields]:
     ]
 
 
-def _are_biases(message: FrameworkMessage, wanted: Shape, given: Shape) -> bool:
-    bias = min(wanted, given, key=len)
-    pair = (2, *bias) in (wanted, given) and bias in (wanted, given) and len(bias) == 1
+def _are_biases(message: FrameworkMessage, expected: Shape, given: Shape) -> bool:
+    bias = min(expected, given, key=len)
+    pair = (2, *bias) in (expected, given) and bias in (expected, given) and len(bias) == 1
     return pair and message.named in ("", "GRU") and known_size(bias[0]) % count_gates("GRU") == 0
 
 

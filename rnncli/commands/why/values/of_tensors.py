@@ -106,24 +106,24 @@ def _features(message: FrameworkMessage) -> Fields | None:
 
 def _model_input(message: FrameworkMessage) -> Fields | None:
     """`expected shape=(1, None, 5), found shape=(32, 10, 5)`: the batch differs, or another axis."""
-    wanted, given = message.shape("wanted"), message.shape("found")
-    if len(wanted) != 3:
+    expected, given = message.shape("wanted"), message.shape("found")
+    if len(expected) != 3:
         return None
-    if given[:1] not in (wanted[:1], (None,)) and wanted[0] and _fits(given, (None, *wanted[1:])):
-        whole = known_size(given[0]) and known_size(given[0]) % known_size(wanted[0]) == 0
+    if given[:1] not in (expected[:1], (None,)) and expected[0] and _fits(given, (None, *expected[1:])):
+        whole = known_size(given[0]) and known_size(given[0]) % known_size(expected[0]) == 0
         return {"kind": "batch", "whole": whole}
-    return _another_shape(wanted, given)
+    return _another_shape(expected, given)
 
 
 def _array_input(message: FrameworkMessage) -> Fields | None:
     """Keras 1 and early Keras 2 leave out the batch axis."""
-    wanted, given = message.shape("wanted"), message.shape("found")
-    if len(wanted) != 2 or len(given) != 2:
+    expected, given = message.shape("wanted"), message.shape("found")
+    if len(expected) != 2 or len(given) != 2:
         return None
-    return _another_shape((None, *wanted), (None, *given))
+    return _another_shape((None, *expected), (None, *given))
 
 
-def _another_shape(wanted: Shape, given: Shape) -> Fields:
+def _another_shape(expected: Shape, given: Shape) -> Fields:
     """Which change of the axes makes the input fit; if no change does, the sizes without the batch."""
     changed: dict[str, Shape] = {}
     if len(given) == 2:
@@ -132,14 +132,14 @@ def _another_shape(wanted: Shape, given: Shape) -> Fields:
         changed = {"turned": (given[0], given[2], given[1])}
     elif len(given) == 4 and given[-1] == 1:
         changed = {"cut": given[:3]}
-    fitting = {name: name_axes(shape) for name, shape in changed.items() if _fits(shape, wanted)}
-    sizes = {"sizes": wanted[1:], "found_sizes": given[1:] if len(given) == 3 else ()}
-    return {"wanted": wanted, "found": given, **(fitting or sizes)}
+    fitting = {name: name_axes(shape) for name, shape in changed.items() if _fits(shape, expected)}
+    sizes = {"sizes": expected[1:], "found_sizes": given[1:] if len(given) == 3 else ()}
+    return {"wanted": expected, "found": given, **(fitting or sizes)}
 
 
-def _fits(shape: Shape, wanted: Shape) -> bool:
-    pairs = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(limit in (None, size) for size, limit in pairs)
+def _fits(shape: Shape, expected: Shape) -> bool:
+    pairs = zip(shape, expected, strict=False)
+    return len(shape) == len(expected) and all(limit in (None, size) for size, limit in pairs)
 
 
 def _unknown_batch(message: FrameworkMessage) -> Fields:
@@ -273,9 +273,9 @@ def _targets(message: FrameworkMessage, target: Shape, output: Shape) -> Fields 
     if len(target) != len(output) and len(target) > 1 and _agree(target[-1:], output[-1:]):
         return {**shapes, "kind": "every"} if longer is target else shapes
     by_step = len(longer) == 3 and (len(target) == 3 or _agree(target, output[:2]))
-    wanted = 1 if len(target) == 1 or (by_step and len(target) == 2) else units_of(target)
+    units = 1 if len(target) == 1 or (by_step and len(target) == 2) else units_of(target)
     previous = before(message, return_sequences=by_step)
-    sizes = {"wanted": wanted, "found": units_of(output), "previous": previous}
+    sizes = {"wanted": units, "found": units_of(output), "previous": previous}
     return {**shapes, "kind": "units", **sizes, "may_be_steps": _may_be_steps(message, target, output)}
 
 
