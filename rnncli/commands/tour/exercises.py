@@ -91,17 +91,25 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     }
     because = " ".join(say(reason, view.lang) for reason, holds in reasons.items() if holds)
     facts = {"input": format_shape(shape), "layer": layer, "because": because, "output": format_shape(output)}
+    facts |= {"topic": "return_sequences" if layer == inner else "bidirectional"}
     return DrawnTask(AnswerRule("shape", sizes(output)), format_shape(output), facts)
 
 
 def make_parameters(random: Random, view: View) -> DrawnTask:
     """Draw a layer and the number of features."""
-    kinds = ("SimpleRNN({})", "LSTM({})", "GRU({})", "GRU({}, reset_after=False)", "LSTM({}, use_bias=False)")
-    layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
+    kinds = {
+        "SimpleRNN({})": "simple_rnn",
+        "LSTM({})": "lstm",
+        "GRU({})": "gru",
+        "GRU({}, reset_after=False)": "gru",
+        "LSTM({}, use_bias=False)": "lstm",
+    }
+    kind = random.choice(list(kinds))
+    layer, features = kind.format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
     terms = " + ".join(f"{name} {' * '.join(map(str, sizes(shape)))}" for name, shape in shapes.items())
-    facts = {"layer": layer, "features": features, "terms": f"{terms} = {count}"}
+    facts = {"layer": layer, "features": features, "terms": f"{terms} = {count}", "topic": kinds[kind]}
     return DrawnTask(AnswerRule("count", (count,)), str(count), facts)
 
 

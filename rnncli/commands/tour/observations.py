@@ -112,8 +112,8 @@ def observe_note(view: View, command: str) -> Observation:
     held = run_line(f"{run} --hold forget=0@3")
     facts = {
         "kept": f"{parts[Label('forget', kind='activation')][0, 2, 0]:.3f}",
-        "sum": f"{parts[Label('input', kind='preactivation')][0, 1, 0]:.2f}",
-        "button": f"{result.weights['kernel'][button, 0]:.2f}",
+        "bias": f"{result.weights['bias'][0]:.4f}",
+        "button": f"{result.weights['kernel'][button, 0]:.4f}",
         "before": f"{result.outputs[0].values[0, 2, 0]:.2f}",
         "dragged": f"{dragged.outputs[0].values[0, 2, 0]:.2f}",
         "held": f"{held.outputs[0].values[0, 3, 0]:.2f}",

@@ -174,7 +174,7 @@ function explainLine(model, target) {
     if (!isState) return { ...about, kind: "unused" };
     return real === null
       ? { ...about, kind: "start" }
-      : { ...about, kind: "kept", masked: step, from: addressOf({ ...target, step: real }) };
+      : { ...about, kind: "kept", step: real, masked: step, from: addressOf({ ...target, step: real }) };
   }
   const held = isHeld(model.heldIn(layer, half)[line], unit, step);
   if (held) return { ...about, kind: "held" };
