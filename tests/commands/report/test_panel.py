@@ -248,10 +248,10 @@ def test_the_panel_names_the_step_before_as_the_diagram_does(opens: Any, layer: 
     assert page.page.locator(".state-name", has_text="start").count() == 2
 
 
-def test_a_masked_gate_says_so(opens: Any) -> None:
-    for lang, text in (
-        ("en", "This time step is masked: the gate is not computed."),
-        ("ko", "이 시점은 마스킹되어 게이트를 계산하지 않습니다."),
+def test_a_masked_gate_and_state_say_so(opens: Any) -> None:
+    for lang, text, kept in (
+        ("en", "This time step is masked: the gate is not computed.", "the number of t=1 is kept."),
+        ("ko", "이 시점은 마스킹되어 게이트를 계산하지 않습니다.", "t=1의 값이 그대로 남습니다."),
     ):
         page = opens(*LSTM, "--mask", "[[1,1,0,1]]", "--lang", lang)
         page.number("forget[0,2,1]").click()
@@ -259,6 +259,9 @@ def test_a_masked_gate_says_so(opens: Any) -> None:
         assert text in said
         assert "NaN" not in said
         assert page.page.locator(".equation .depends, .equation .hold").count() == 0
+        for address in ("hidden[0,2,1]", "hidden_states[0,2,1]"):
+            page.number(address).click()
+            assert kept in page.page.locator(".equation").inner_text()
 
 
 NOTE = [[[0.3, 0], [0.39, 1], [-0.2, 0], [0.1, 0], [-0.34, 1], [0.4, 0]]]

@@ -288,6 +288,18 @@ def test_exercises_ask_what_the_lesson_teaches() -> None:
     assert [sum(prod(sizes(shape)) for shape in shapes.values()) for shapes in counts] == [27, 4 * 27]
 
 
+@pytest.mark.parametrize(("number", "seed"), list(product((2, 3), SEEDS)))
+def test_a_hint_leads_to_the_step_of_the_layer_that_was_drawn(number: int, seed: int) -> None:
+    fault, layer = (
+        exercise_answer(number, seed).fault("1" * number, "en"),
+        expression_of(document(number, seed)),
+    )
+    topics = {"Bidirectional": "bidirectional", "SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}
+    topic = topics[layer.partition("(")[0]]
+    topic = "return_sequences" if number == 2 and topic != "bidirectional" else topic
+    assert str(fault).endswith(f"See rnncli tour {topic}.")
+
+
 def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:
     right = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", solve(3, 5))
     assert (right.returncode, right.stderr) == (0, "")
