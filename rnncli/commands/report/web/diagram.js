@@ -240,17 +240,18 @@ export class Drawing {
     const key = `part-${shape.x}-${shape.y}`;
     const element = make(`button.part.${shape.kind}`, { ...at, ...size, key, onclick }, shape.label.replace("*", "×"));
     const corner = this.cornerFor(shape);
-    const result = make("span.result", { ...at, ...size, "--up": corner, hidden: !corner, "aria-hidden": "true" });
+    const side = `span.result${this.loop.backwards ? ".back" : ""}`;
+    const result = make(side, { ...at, ...size, "--up": corner, hidden: !corner, "aria-hidden": "true" });
     this.parts.push({ element, result, shape });
     return [result, element];
   }
 
-  /** Return where the number of an operator stands at its right: 1 above, -1 below, 0 where another shape leaves no room. */
+  /** Return where the number of an operator stands behind it: 1 above, -1 below, 0 where another shape leaves no room. */
   cornerFor({ x, y, wide }) {
-    const left = this.across(x) + wide / 2;
+    const left = x + wide / 2;
     const isFree = (corner) =>
       this.layout.shapes.every((other) => {
-        const [dx, dy] = [this.across(other.x) - left - 17, other.y - (y - 13 * corner)];
+        const [dx, dy] = [other.x - left - 17, other.y - (y - 13 * corner)];
         return Math.abs(dx) > other.wide / 2 + 15 || Math.abs(dy) > other.high / 2 + 6;
       });
     return [1, -1].find(isFree) ?? 0;

@@ -131,7 +131,7 @@ export class Overview {
     for (const half of halves) {
       const { cell, backwards } = layer.halves[half];
       const way = backwards ? say("backward ←") : halves.length > 1 ? say("forward →") : "";
-      const hasRoom = page.isNarrow ? cell.units === 1 : page.tall.matches;
+      const hasRoom = (!page.isNarrow && page.tall.matches) || (cell.units === 1 && halves.length === 1);
       const isDrawn = layer === page.layer && half === page.half;
       const arrow = halves.length > 1 && (backwards ? " ←" : " →");
       const gates = isDrawn && hasRoom ? cell.traced.filter((line) => !(line in cell.sameAs)) : [];

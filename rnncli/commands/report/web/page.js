@@ -169,14 +169,10 @@ class Page {
       make(
         "div.picture",
         ...(left ? [make("p.dim", left[this.lang])] : []),
-        aboutSentence(this),
+        make("div.about-row", aboutSentence(this), sentenceField(this)),
         make(
-          "section.card",
-          make(
-            "div.pictures",
-            this.pictures.map(({ element }) => element),
-          ),
-          sentenceField(this),
+          "section.card.pictures",
+          this.pictures.map(({ element }) => element),
         ),
         this.isNarrow && colorKey(this),
         make("div.focus", this.cell.element, !short && make("div.reading", readingLines(this)), isBeside && panel),

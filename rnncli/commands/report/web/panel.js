@@ -326,7 +326,9 @@ function dependence(page) {
     full !== 1 && make("p.dim", say("A full bar is {full}.", { full })),
     make(
       "p.most",
-      most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind + (place ? "Less" : "Most")])),
+      Math.max(...effects) < 0.005
+        ? say("No input moves this number by 0.005 or more.")
+        : most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind + (place ? "Less" : "Most")])),
     ),
   ];
 }
