@@ -377,7 +377,7 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page = opens("-l", "bilstm", "--return-sequences", "--seed", "1")
     equation = page.page.locator(".equation")
     for address, part in (
-        ("backward/hidden[0,0,1]", "No step is read after it"),
+        ("backward/hidden[0,0,1]", "It is read last"),
         ("backward/hidden[0,3,1]", "read next"),
     ):
         page.number(address).click()

@@ -169,7 +169,7 @@ class Page {
       make(
         "div.picture",
         ...(left ? [make("p.dim", left[this.lang])] : []),
-        make("div.about-row", aboutSentence(this), sentenceField(this)),
+        make("div.intro", aboutSentence(this), sentenceField(this)),
         make(
           "section.card.pictures",
           this.pictures.map(({ element }) => element),

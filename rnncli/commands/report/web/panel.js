@@ -15,14 +15,14 @@ const MOST_ROWS = 12;
 const MOST_COLUMNS = 12;
 
 const MEANINGS = {
-  input: "How much of the candidate is written into the cell state: 0 nothing, 1 all of it.",
+  input: "How much of the candidate the cell state takes: 0 nothing, 1 all of it.",
   forget: "How much of the old cell state is kept: 0 forgets it, 1 keeps all of it.",
-  output: "How much of the cell state is shown in the hidden state: 0 nothing, 1 all of it.",
-  candidate: "The new value that could be written into the state at this step.",
-  cell: "The memory of the layer: what was kept of it, and what was written into it at this step.",
-  hidden: "The layer's answer at this step. The step that is read next uses it, too.",
-  lastHidden: "The layer's answer at this step. No step is read after it, so this is the last hidden state.",
-  update: "How much of the old hidden state is kept: 1 keeps all of it, 0 takes the candidate.",
+  output: "How much of the cell state the hidden state shows: 0 nothing, 1 all of it.",
+  candidate: "The new value that could be written into the state.",
+  cell: "The layer's memory: what was kept, and what was written into it at this step.",
+  hidden: "The layer's answer at this step. The next step uses it, too.",
+  lastHidden: "The layer's answer at this step. It is read last: this is the last hidden state.",
+  update: "How much of the old hidden state is kept: 1 all of it, 0 takes the candidate.",
   reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
 };
 // Another cell may use a gate otherwise: it has its meaning if the equation of this line has this part.
@@ -179,8 +179,8 @@ function describe({ say, model }, { kind, name, half, layer, step, masked, isLas
     x: "An input number: drag it, or press +, − or a digit.",
     held: "This gate is held (*): its value is set, not computed.",
     kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
-    zero: "t={step} is masked, so it is skipped: the layer returns 0 there, while the states inside are kept.",
-    start: "No time step was read before: this is the state that the layer starts from.",
+    zero: "t={step} is masked and skipped: the layer returns 0 there, but keeps its states.",
+    start: "No step was read before: the layer starts from this state.",
     unused: "This time step is masked: the gate is not computed.",
     merged: MERGED[name],
   };
@@ -295,7 +295,7 @@ function dependence(page) {
   const title = say(
     slopes.byWord
       ? "How much another word at each time step can change this number"
-      : "How much this number depends on the input of each time step",
+      : "How much this number depends on each time step",
   );
   const names = steps.map((step) => stepName(page, step, layer));
   const label = `${title}: ${effects.map((effect, step) => `${names[step]} ${digits(effect, 4)}`).join(", ")}`;

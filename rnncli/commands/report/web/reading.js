@@ -11,10 +11,9 @@ const GRU_HIDDEN = "update ⊙ h + (1 - update) ⊙ candidate";
 function orderOfSteps({ say, layer }, last) {
   const { forward, backward } = layer.halves;
   if (layer.flags.bidirectional && !forward.backwards && backward.backwards) {
-    return say(
-      "The forward layer reads from t=0 to t={last}, the backward layer from t={last} to t=0: its last state is at t=0.",
-      { last },
-    );
+    return say("forward reads from t=0 to t={last}, backward from t={last} to t=0: its last state is at t=0.", {
+      last,
+    });
   }
   return forward.backwards ? say("It reads backwards, from t={last} to t=0.", { last }) : "";
 }
@@ -52,22 +51,22 @@ export function readingLines(page) {
     symbols.cell === LSTM_CELL &&
       areGates("input", "forget", "output") &&
       say(
-        "[[gate:Green bars]] are gates from 0 (nothing) to 1 (all): forget says how much of the old memory stays, input how much of the candidate is written into it, output how much of it becomes the answer.",
+        "[[gate:Green bars]] are gates, 0 (nothing) to 1 (all): forget: how much memory stays; input: how much of the candidate is written; output: how much becomes the answer.",
       ),
     symbols.hidden === GRU_HIDDEN &&
       areGates("update", "reset") &&
       say(
-        "[[gate:Green bars]] are gates from 0 (nothing) to 1 (all): update says how much of the old hidden state stays, reset how much of it the candidate reads.",
+        "[[gate:Green bars]] are gates, 0 (nothing) to 1 (all): update: how much of the old state stays; reset: how much of it the candidate reads.",
       ),
     traced.includes("candidate") &&
       !("candidate" in cell.sameAs) &&
-      say("[[candidate:Pink bars]], blue below 0, are the candidate: what could be written."),
+      say("[[candidate:Pink bars]], blue below 0: the candidate, what could be written."),
   ];
   const texts = [
-    say("**Choose any number or bar to see its equation.**"),
+    say("**Choose a number to see its equation.**"),
     layer.source === null
-      ? say("Drag an input number left or right. [[input:Orange bars]]: how much the number depends on that input.")
-      : say("Input x is what the layer below returns: drag numbers in the lowest layer."),
+      ? say("Drag an input left or right. [[input:Orange bars]]: how much the number depends on it.")
+      : say("Input x is what the layer below returns: drag in the lowest layer."),
     orderOfSteps(page, steps - 1),
     bars.filter(Boolean).join(" "),
   ];
