@@ -20,7 +20,7 @@ const MEANINGS = {
   output: "How much of the cell state the hidden state shows: 0 nothing, 1 all of it.",
   candidate: "The new value that could be written into the state.",
   cell: "The layer's memory: what was kept, and what was written into it at this step.",
-  hidden: "The layer's answer at this step. The next step uses it, too.",
+  hidden: "The layer's answer at this step. The step read next uses it, too.",
   lastHidden: "The layer's answer at this step. It is read last: this is the last hidden state.",
   update: "How much of the old hidden state is kept: 1 all of it, 0 takes the candidate.",
   reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
@@ -294,7 +294,7 @@ function dependence(page) {
   const full = fullBar(Math.max(...effects));
   const title = say(
     slopes.byWord
-      ? "How much another word at each time step can change this number"
+      ? "How much another word at each step can change this number"
       : "How much this number depends on each time step",
   );
   const names = steps.map((step) => stepName(page, step, layer));
