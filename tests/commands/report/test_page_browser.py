@@ -385,7 +385,7 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page.page.get_by_role("slider").fill("3")
     page.page.get_by_role("checkbox", name="mask t=3").check()
     page.number("hidden_states[0,3,1]").click()
-    assert "returns 0 there, while the states inside are kept" in equation.inner_text()
+    assert "returns 0 there, but keeps its states" in equation.inner_text()
     page.page.get_by_label("merge_mode").select_option("mul")
     assert "The product of both directions" in page.page.locator(".tensors").inner_text()
     page.number("hidden_states[0,3,2]").click()
