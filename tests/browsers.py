@@ -10,12 +10,8 @@ import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
 SAFE = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-]
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync",
+]  # fmt: skip
 
 
 def is_required() -> bool:

@@ -30,13 +30,9 @@ LOOP = {
     **NOISE,
 }
 GATES = {
-    "activation": "tanh",
-    "recurrent_activation": "hard_sigmoid",
-    "use_bias": True,
-    "dropout": 0.0,
-    "recurrent_dropout": 0.0,
-    "implementation": 1,
-}
+    "activation": "tanh", "recurrent_activation": "hard_sigmoid", "use_bias": True, "dropout": 0.0,
+    "recurrent_dropout": 0.0, "implementation": 1,
+}  # fmt: skip
 
 
 def lstm(name: str, units: int, **more: Any) -> dict[str, Any]:

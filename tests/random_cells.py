@@ -3,18 +3,9 @@
 from hypothesis import strategies as st
 
 SMOOTH = (
-    "tanh",
-    "sigmoid",
-    "softsign",
-    "relu",
-    "gelu",
-    "silu",
-    "softplus",
-    "softmax",
-    "hard_sigmoid",
-    "elu",
+    "tanh", "sigmoid", "softsign", "relu", "gelu", "silu", "softplus", "softmax", "hard_sigmoid", "elu",
     "linear",
-)
+)  # fmt: skip
 LEAVES = 100
 """Different places of names in an expression, more than there are names."""
 LARGEST = 1e4

@@ -102,26 +102,15 @@ class Maker:
         x = self._one()
         width = self._width()
         layer = self._pick(
-            lambda: k.Dense(width, activation="tanh"),
-            lambda: k.LayerNormalization(),
-            lambda: k.BatchNormalization(),
-            lambda: k.Dropout(0.3),
-            lambda: k.SpatialDropout1D(0.2),
-            lambda: k.Activation("relu"),
-            lambda: k.LeakyReLU(),
-            lambda: k.PReLU(),
-            lambda: k.Masking(),
-            lambda: k.TimeDistributed(k.Dense(width)),
-            lambda: k.Conv1D(width, 3, padding="same"),
+            lambda: k.Dense(width, activation="tanh"), lambda: k.LayerNormalization(),
+            lambda: k.BatchNormalization(), lambda: k.Dropout(0.3), lambda: k.SpatialDropout1D(0.2),
+            lambda: k.Activation("relu"), lambda: k.LeakyReLU(), lambda: k.PReLU(), lambda: k.Masking(),
+            lambda: k.TimeDistributed(k.Dense(width)), lambda: k.Conv1D(width, 3, padding="same"),
             lambda: k.Conv1D(width, 2, padding="causal", activation="relu"),
-            lambda: k.UnitNormalization(),
-            lambda: k.Rescaling(0.5, offset=0.1),
-            lambda: k.GaussianNoise(0.1),
-            lambda: k.ELU(),
-            lambda: k.Identity(),
-            lambda: k.Reshape((x.shape[1], x.shape[2])),
+            lambda: k.UnitNormalization(), lambda: k.Rescaling(0.5, offset=0.1), lambda: k.GaussianNoise(0.1),
+            lambda: k.ELU(), lambda: k.Identity(), lambda: k.Reshape((x.shape[1], x.shape[2])),
             lambda: k.Activation("softmax"),
-        )()
+        )()  # fmt: skip
         self.made.append((layer, x.shape[2]))
         if isinstance(layer, (k.Reshape, k.PReLU, k.BatchNormalization)):
             self.made.pop()
@@ -141,10 +130,7 @@ class Maker:
             return
         if self._maybe(0.1):
             cells = [k.LSTMCell(3), k.GRUCell(4)]
-            self._put(
-                self.sequences,
-                k.RNN(cells, return_sequences=True)(k.Reshape(tuple(x.shape[1:]))(x)),
-            )
+            self._put(self.sequences, k.RNN(cells, return_sequences=True)(k.Reshape(tuple(x.shape[1:]))(x)))
             return
         layer = self._recurrent(sequences=True)
         self.made.append((layer, x.shape[2]))
@@ -229,10 +215,7 @@ class Maker:
         k = self.layers
         if len(self.vectors) > 1:
             first, second = self.vectors[-1], self.vectors[int(self.rng.integers(len(self.vectors)))]
-            self._put(
-                self.vectors,
-                k.Dense(3, activation="sigmoid")(k.Concatenate()([first, second])),
-            )
+            self._put(self.vectors, k.Dense(3, activation="sigmoid")(k.Concatenate()([first, second])))
 
     def _spread(self) -> None:
         """A vector becomes a sequence."""
@@ -246,13 +229,9 @@ class Maker:
         k = self.layers
         x = self._one()
         layer = self._pick(
-            lambda: k.MaxPooling1D(2),
-            lambda: k.AveragePooling1D(2, strides=1),
-            lambda: k.Conv1D(3, 2),
-            lambda: k.ZeroPadding1D(1),
-            lambda: k.Cropping1D((1, 0)),
-            lambda: k.UpSampling1D(2),
-        )()
+            lambda: k.MaxPooling1D(2), lambda: k.AveragePooling1D(2, strides=1), lambda: k.Conv1D(3, 2),
+            lambda: k.ZeroPadding1D(1), lambda: k.Cropping1D((1, 0)), lambda: k.UpSampling1D(2),
+        )()  # fmt: skip
         if 3 <= x.shape[1] <= 6:
             self._put(self.sequences, layer(x))
 

@@ -8,33 +8,15 @@ import numpy as np
 import oracle
 
 INITIALIZERS = (
-    "'glorot_uniform'",
-    "'glorot_normal'",
-    "'he_uniform'",
-    "'he_normal'",
-    "'lecun_uniform'",
-    "'lecun_normal'",
-    "'orthogonal'",
-    "'random_normal'",
-    "'random_uniform'",
-    "'truncated_normal'",
-    "'ones'",
-    "RandomUniform(-0.3, 0.3)",
-    "RandomNormal(stddev=0.2)",
-    "TruncatedNormal(0.0, 0.3)",
-    "GlorotUniform()",
-    "HeNormal()",
-    "Orthogonal(gain=0.5)",
-    "Orthogonal()",
-    "Constant(0.1)",
+    "'glorot_uniform'", "'glorot_normal'", "'he_uniform'", "'he_normal'", "'lecun_uniform'", "'lecun_normal'",
+    "'orthogonal'", "'random_normal'", "'random_uniform'", "'truncated_normal'", "'ones'",
+    "RandomUniform(-0.3, 0.3)", "RandomNormal(stddev=0.2)", "TruncatedNormal(0.0, 0.3)", "GlorotUniform()",
+    "HeNormal()", "Orthogonal(gain=0.5)", "Orthogonal()", "Constant(0.1)",
     "VarianceScaling(0.5, 'fan_out', 'uniform')",
     "VarianceScaling(scale=0.5, distribution='untruncated_normal')",
-    "keras.initializers.LecunNormal()",
-    "RandomUniform(seed=3)",
-    "GlorotUniform(seed=12)",
-    "Orthogonal(seed=4)",
-    "RandomNormal(seed=2147483647)",
-)
+    "keras.initializers.LecunNormal()", "RandomUniform(seed=3)", "GlorotUniform(seed=12)",
+    "Orthogonal(seed=4)", "RandomNormal(seed=2147483647)",
+)  # fmt: skip
 BIASES = ("'zeros'", "'random_normal'", "Constant(0.2)", "RandomUniform(-0.1, 0.1)", "TruncatedNormal()")
 OWN = {"LSTM": "unit_forget_bias", "GRU": "reset_after"}
 KINDS = ("SimpleRNN", "LSTM", "GRU")

@@ -23,16 +23,10 @@ SEQUENCE = ("batch", "timesteps", "units")
 STATE = ("batch", "units")
 
 HIDDEN = np.array(
-    [
-        [
-            [0.2131, -0.0506, -0.0132],
-            [0.1655, -0.0134, -0.0306],
-            [-0.2328, -0.0586, -0.0746],
-            [0.2348, -0.1036, -0.085],
-        ]
-    ],
+    [[[0.2131, -0.0506, -0.0132], [0.1655, -0.0134, -0.0306], [-0.2328, -0.0586, -0.0746],
+      [0.2348, -0.1036, -0.085]]],
     np.float32,
-)
+)  # fmt: skip
 CELL = np.array([[0.3901, -0.4134, -0.6091]], np.float32)
 
 
@@ -42,13 +36,10 @@ def layers(name: str = "lstm", **flags: Any) -> tuple[Spec, ...]:
 
 def result(*outputs: NamedTensor, **changes: Any) -> Result:
     made = Result(
-        engines=("numpy",),
-        seed=42,
+        engines=("numpy",), seed=42,
         specs=layers(return_sequences=True, return_state=True),
-        input_shape=(1, 4, 5),
-        input_dtype="float32",
-        outputs=outputs,
-    )
+        input_shape=(1, 4, 5), input_dtype="float32", outputs=outputs,
+    )  # fmt: skip
     return replace(made, **changes)
 
 
@@ -100,21 +91,17 @@ def both_ways() -> Result:
     return result(
         NamedTensor(parse_label("hidden_states"), SEQUENCE, states, half=3),
         NamedTensor(
-            parse_label("forward_last_hidden_state"),
-            STATE,
-            states[:, -1, :3],
+            parse_label("forward_last_hidden_state"), STATE, states[:, -1, :3],
             (claim("hidden_states[:, -1, :3]"),),
         ),
         NamedTensor(parse_label("forward_last_cell_state"), STATE, CELL),
         NamedTensor(
-            parse_label("backward_last_hidden_state"),
-            STATE,
-            states[:, 0, 3:],
+            parse_label("backward_last_hidden_state"), STATE, states[:, 0, 3:],
             (claim("hidden_states[:, 0, 3:]"),),
         ),
         NamedTensor(parse_label("backward_last_cell_state"), STATE, CELL / 2),
         specs=layers("bilstm", return_sequences=True, return_state=True),
-    )
+    )  # fmt: skip
 
 
 def masked() -> Result:

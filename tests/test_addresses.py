@@ -55,40 +55,27 @@ def test_one_of_the_tensors_is_named() -> None:
     assert caught.value.advice == "Did you mean hidden_states?"
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("hidden_states", Label("hidden", sequence=True)),
-        ("0/backward_last_cell_state", Label("cell", last=True, direction="backward", layer=0)),
-        (
-            "call 1/0/forward_cell_1/last_hidden_state",
-            Label("hidden", last=True, cell=1, direction="forward", layer=0, call=1),
-        ),
-        (
-            "1/backward/cell_0/reset",
-            Label("reset", cell=0, direction="backward", layer=1, kind=""),
-        ),
-        ("00/hidden_state", Label("00/hidden_state", kind="")),
-        ("forward_forget", Label("forward_forget", kind="")),
-    ],
-)
+@pytest.mark.parametrize(("name", "meant"), [
+    ("hidden_states", Label("hidden", sequence=True)),
+    ("0/backward_last_cell_state", Label("cell", last=True, direction="backward", layer=0)),
+    ("call 1/0/forward_cell_1/last_hidden_state",
+     Label("hidden", last=True, cell=1, direction="forward", layer=0, call=1)),
+    ("1/backward/cell_0/reset", Label("reset", cell=0, direction="backward", layer=1, kind="")),
+    ("00/hidden_state", Label("00/hidden_state", kind="")),
+    ("forward_forget", Label("forward_forget", kind="")),
+])  # fmt: skip
 def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name: Any, meant: Any) -> None:
     assert addresses.parse_label(name) == meant
     assert str(meant) == name
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("gru/hidden_states", Label("hidden", sequence=True, layer="gru")),
-        (
-            "inside/deep/backward_last_cell_state",
-            Label("cell", last=True, direction="backward", layer="inside/deep"),
-        ),
-        ("dense/output", Label("output", layer="dense")),
-        ("output", Label("output")),
-    ],
-)
+@pytest.mark.parametrize(("name", "meant"), [
+    ("gru/hidden_states", Label("hidden", sequence=True, layer="gru")),
+    ("inside/deep/backward_last_cell_state",
+     Label("cell", last=True, direction="backward", layer="inside/deep")),
+    ("dense/output", Label("output", layer="dense")),
+    ("output", Label("output")),
+])  # fmt: skip
 def test_a_tensor_of_a_saved_model_has_the_layer_in_its_label(name: str, meant: Label) -> None:
     assert addresses.label_in_model(name) == meant
     assert str(meant) == name
@@ -101,23 +88,14 @@ def test_the_longest_layer_of_a_saved_model_is_found() -> None:
     assert addresses.layer_in_model("hidden_state[0,1]", layers) == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "known", "advice"),
-    [
-        (
-            "gru/forward_hidden_states",
-            ["gru/forward_hidden_state"],
-            "gru/forward_hidden_states exists only with --return-sequences; without it, use "
-            "gru/forward_hidden_state.",
-        ),
-        (
-            "last_state",
-            ["hidden_state"],
-            "States are returned only with --return-state; without it, there is hidden_state.",
-        ),
-        ("last_cell_state", ["hidden_state", "last_hidden_state"], "Did you mean last_hidden_state?"),
-    ],
-)
+@pytest.mark.parametrize(("name", "known", "advice"), [
+    ("gru/forward_hidden_states", ["gru/forward_hidden_state"],
+     "gru/forward_hidden_states exists only with --return-sequences; without it, use "
+     "gru/forward_hidden_state."),
+    ("last_state", ["hidden_state"],
+     "States are returned only with --return-state; without it, there is hidden_state."),
+    ("last_cell_state", ["hidden_state", "last_hidden_state"], "Did you mean last_hidden_state?"),
+])  # fmt: skip
 def test_advice_on_a_tensor_names_the_flag_that_returns_it(name: str, known: list[str], advice: str) -> None:
     assert addresses.suggest_tensor(name, known) == advice
 
@@ -130,13 +108,10 @@ def test_a_tensor_of_the_same_layer_is_suggested() -> None:
     assert addresses.suggest_tensor("last_hiden_state", known) == "Did you mean cell_0/last_hidden_state?"
 
 
-@pytest.mark.parametrize(
-    ("text", "advice"),
-    [
-        ("hiden_state", "Did you mean gru/hidden_state?"),
-        ("x", "Choose one of gru/hidden_state, gru/last_hidden_state."),
-    ],
-)
+@pytest.mark.parametrize(("text", "advice"), [
+    ("hiden_state", "Did you mean gru/hidden_state?"),
+    ("x", "Choose one of gru/hidden_state, gru/last_hidden_state."),
+])  # fmt: skip
 def test_advice_names_the_layer_of_a_saved_model(text: str, advice: str) -> None:
     known = [
         TensorInfo(parse_label(name), ("batch", "units"), (2, 3))

@@ -143,16 +143,9 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
 def test_every_page_is_listed_and_has_a_title() -> None:
     pages = {page.name for page in PAGES[1:]}
     topics = (
-        "basics",
-        *handbook.SECTIONS["Six things to understand"],
-        "shapes",
-        "cells",
-        "states",
-        "inside",
-        "gradients",
-        "conformance",
-        "teaching",
-    )
+        "basics", *handbook.SECTIONS["Six things to understand"], "shapes", "cells", "states", "inside",
+        "gradients", "conformance", "teaching",
+    )  # fmt: skip
     assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | {f"{topic}.ko.md" for topic in topics}
     for page in PAGES[1:]:
         assert page.read_text().startswith(f"# {page.name.split('.')[0]}: ")

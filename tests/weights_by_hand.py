@@ -30,12 +30,9 @@ def described() -> WeightsAnswer:
     """Return a GRU and a Dense layer."""
     stack = specs.from_flags(["GRU(3)", "Dense(2)"], {})
     weights = {
-        "0/kernel": waves(5, 9),
-        "0/recurrent_kernel": waves(3, 9, start=5),
-        "0/bias": waves(2, 9, start=1) / 10,
-        "1/kernel": waves(3, 2),
-        "1/bias": np.zeros(2, np.float32),
-    }
+        "0/kernel": waves(5, 9), "0/recurrent_kernel": waves(3, 9, start=5),
+        "0/bias": waves(2, 9, start=1) / 10, "1/kernel": waves(3, 2), "1/bias": np.zeros(2, np.float32),
+    }  # fmt: skip
     described = contents.describe_case(Case(stack, waves(1, 4, 5), weights=weights), weights)
     return WeightsAnswer(described, DescribedLayers(stack, ("batch", None, 5), 42))
 

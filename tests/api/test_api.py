@@ -71,55 +71,46 @@ def test_flags_of_messages_are_keywords_in_python(message: Message, said: str) -
     assert write(message, python=True) == said
 
 
-@pytest.mark.parametrize(
-    ("call", "said", "advice"),
-    [
-        (lambda: rnncli.run([1, 2, 3]), "1-D, (3,)", "input_axes='time'"),
-        (lambda: rnncli.run([[[1, 2], [3, 4]], [[5, 6]]]), "differ in length", "with pad='post'."),
-        (lambda: rnncli.run(X, "lstm", units=0), "units: 0 is not", "For example units=3."),
-        (lambda: rnncli.run(X, "LSTM(3)", units=4), "units=4 conflicts with units=3.", "Leave one"),
-        (lambda: rnncli.run(X, merge_mode="sum"), "merge_mode needs", "Add bidirectional=True"),
-        (lambda: rnncli.run(X, engine="torch", dtype="float16"), "torch cannot", "Leave engine out"),
-        (
-            lambda: rnncli.run(X, engine="torch", dtype="bfloat16"),
-            "torch cannot",
-            "Leave engine out. TensorFlow cannot draw an orthogonal matrix in bfloat16; "
-            "use another initializer, such as recurrent_initializer='glorot_uniform'.",
-        ),
-        (
-            lambda: rnncli.trace(X, step=9),
-            "step=9 is out of range: the time steps are 0 to 3.",
-            "-1 is the last",
-        ),
-        (lambda: rnncli.trace(X, step=1.5), "step is 1.5.", "whole number"),  # type: ignore[arg-type]
-        (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),  # type: ignore[arg-type]
-        (lambda: rnncli.explain(X), "the name of a number", "'hidden_state[0,2]'"),  # type: ignore[arg-type]
-        (lambda: rnncli.explain("hidden_state[0,0]", X, depth=0), "depth is 0.", "from 1"),
-        (lambda: rnncli.run(np.zeros((0, 4, 5))), "with shape (0, 4, 5)", "No axis may have size 0."),
-        (lambda: rnncli.run(np.zeros((1, 4, 0))), "with shape (1, 4, 0)", "No axis may have size 0."),
-        (lambda: rnncli.run(X, engine=5), "engine is 5.", "It must be text."),  # type: ignore[arg-type]
-        (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
-        (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
-        (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "Choose one of en, ko."),  # type: ignore[arg-type]
-        (lambda: rnncli.run(X, width=0), "width is 0.", "from 1"),
-        (lambda: rnncli.run(X, precision=18), "precision is 18.", "from 0 to 17"),
-        (lambda: rnncli.run(X, weights=[X]), "weights: it has 1 array", "kernel"),
-        (lambda: rnncli.run(X, weights=""), "weights: the file name is empty.", "the path of a file"),
-        (lambda: rnncli.run(X, mask=""), "mask: the file name is empty.", "the path of a file"),
-        (lambda: rnncli.run(X, expect=""), "expect: the file name is empty.", "the path of a file"),
-        (lambda: rnncli.run(X, "@"), "layer: the file name is empty.", "the path of a file"),
-        (lambda: rnncli.run(X, "m.keras"), "m.keras: there is no such file.", "Check the path."),
-        (lambda: rnncli.run(X, "@w.npz"), "layer='@w.npz': it contains weights", "weights='w.npz'"),
-        (lambda: rnncli.run(X, "a.json"), "layer='a.json': it is not a layer.", "write layer='@a.json'."),
-        (lambda: rnncli.trace(X, expect=X), "a trace has several.", "another trace"),
-        (lambda: rnncli.run(X, initial_state=5), "initial_state is 5.", "list"),  # type: ignore[arg-type]
-        (lambda: rnncli.run(X, memory=-1), "memory is -1.", "whole number"),
-        (lambda: rnncli.shape(input_shape=5), "input_shape is 5.", "(2, 10, 8)"),  # type: ignore[arg-type]
-        (lambda: rnncli.compare(X, engines=[]), "engines is []", "Name two"),
-        (lambda: rnncli.compare(X, split="a"), "split is 'a'.", "whole number"),  # type: ignore[arg-type]
-        (lambda: rnncli.compare(X, expect=X, atol=-1), "atol is -1.", "0 or greater"),
-    ],
-)
+@pytest.mark.parametrize(("call", "said", "advice"), [
+    (lambda: rnncli.run([1, 2, 3]), "1-D, (3,)", "input_axes='time'"),
+    (lambda: rnncli.run([[[1, 2], [3, 4]], [[5, 6]]]), "differ in length", "with pad='post'."),
+    (lambda: rnncli.run(X, "lstm", units=0), "units: 0 is not", "For example units=3."),
+    (lambda: rnncli.run(X, "LSTM(3)", units=4), "units=4 conflicts with units=3.", "Leave one"),
+    (lambda: rnncli.run(X, merge_mode="sum"), "merge_mode needs", "Add bidirectional=True"),
+    (lambda: rnncli.run(X, engine="torch", dtype="float16"), "torch cannot", "Leave engine out"),
+    (lambda: rnncli.run(X, engine="torch", dtype="bfloat16"),
+     "torch cannot",
+     "Leave engine out. TensorFlow cannot draw an orthogonal matrix in bfloat16; "
+     "use another initializer, such as recurrent_initializer='glorot_uniform'."),
+    (lambda: rnncli.trace(X, step=9), "step=9 is out of range: the time steps are 0 to 3.", "-1 is the last"),
+    (lambda: rnncli.trace(X, step=1.5), "step is 1.5.", "whole number"),  # type: ignore[arg-type]
+    (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),  # type: ignore[arg-type]
+    (lambda: rnncli.explain(X), "the name of a number", "'hidden_state[0,2]'"),  # type: ignore[arg-type]
+    (lambda: rnncli.explain("hidden_state[0,0]", X, depth=0), "depth is 0.", "from 1"),
+    (lambda: rnncli.run(np.zeros((0, 4, 5))), "with shape (0, 4, 5)", "No axis may have size 0."),
+    (lambda: rnncli.run(np.zeros((1, 4, 0))), "with shape (1, 4, 0)", "No axis may have size 0."),
+    (lambda: rnncli.run(X, engine=5), "engine is 5.", "It must be text."),  # type: ignore[arg-type]
+    (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
+    (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
+    (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "Choose one of en, ko."),  # type: ignore[arg-type]
+    (lambda: rnncli.run(X, width=0), "width is 0.", "from 1"),
+    (lambda: rnncli.run(X, precision=18), "precision is 18.", "from 0 to 17"),
+    (lambda: rnncli.run(X, weights=[X]), "weights: it has 1 array", "kernel"),
+    (lambda: rnncli.run(X, weights=""), "weights: the file name is empty.", "the path of a file"),
+    (lambda: rnncli.run(X, mask=""), "mask: the file name is empty.", "the path of a file"),
+    (lambda: rnncli.run(X, expect=""), "expect: the file name is empty.", "the path of a file"),
+    (lambda: rnncli.run(X, "@"), "layer: the file name is empty.", "the path of a file"),
+    (lambda: rnncli.run(X, "m.keras"), "m.keras: there is no such file.", "Check the path."),
+    (lambda: rnncli.run(X, "@w.npz"), "layer='@w.npz': it contains weights", "weights='w.npz'"),
+    (lambda: rnncli.run(X, "a.json"), "layer='a.json': it is not a layer.", "write layer='@a.json'."),
+    (lambda: rnncli.trace(X, expect=X), "a trace has several.", "another trace"),
+    (lambda: rnncli.run(X, initial_state=5), "initial_state is 5.", "list"),  # type: ignore[arg-type]
+    (lambda: rnncli.run(X, memory=-1), "memory is -1.", "whole number"),
+    (lambda: rnncli.shape(input_shape=5), "input_shape is 5.", "(2, 10, 8)"),  # type: ignore[arg-type]
+    (lambda: rnncli.compare(X, engines=[]), "engines is []", "Name two"),
+    (lambda: rnncli.compare(X, split="a"), "split is 'a'.", "whole number"),  # type: ignore[arg-type]
+    (lambda: rnncli.compare(X, expect=X, atol=-1), "atol is -1.", "0 or greater"),
+])  # fmt: skip
 def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -> None:
     with pytest.raises(RnncliError) as caught:
         call()

@@ -323,25 +323,19 @@ def test_a_function_has_the_options_of_its_command(name: str) -> None:
         assert found in (entry.default, (), inspect.Parameter.empty)
 
 
-@pytest.mark.parametrize(
-    ("keywords", "args"),
-    [
-        ({"units": 2, "return_state": True}, ["--units", "2", "--return-state"]),
-        ({"layer": "bilstm", "merge_mode": "sum"}, ["-l", "bilstm", "--merge-mode", "sum"]),
-        ({"layer": ["gru", "lstm"], "all_layers": True}, ["-l", "gru", "-l", "lstm", "--all-layers"]),
-        ({"input_shape": (2, 3, 4), "fill": "arange"}, ["--input-shape", "2,3,4", "--fill", "arange"]),
-        ({"inputs": "ragged", "pad": "pre"}, ["ragged", "--pad", "pre"]),
-        ({"inputs": "sensors", "batch_column": "sensor"}, ["sensors", "--batch-column", "sensor"]),
-        ({"inputs": "case"}, ["case"]),
-        ({"kernel_initializer": "constant:0.1"}, ["--kernel-initializer", "constant:0.1"]),
-        ({"use_bias": False, "go_backwards": True}, ["--no-use-bias", "--go-backwards"]),
-        ({"stats": True, "lang": "ko", "precision": 2}, ["--stats", "--lang", "ko", "--precision", "2"]),
-        (
-            {"select": "last_cell_state", "return_state": True},
-            ["--select", "last_cell_state", "--return-state"],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("keywords", "args"), [
+    ({"units": 2, "return_state": True}, ["--units", "2", "--return-state"]),
+    ({"layer": "bilstm", "merge_mode": "sum"}, ["-l", "bilstm", "--merge-mode", "sum"]),
+    ({"layer": ["gru", "lstm"], "all_layers": True}, ["-l", "gru", "-l", "lstm", "--all-layers"]),
+    ({"input_shape": (2, 3, 4), "fill": "arange"}, ["--input-shape", "2,3,4", "--fill", "arange"]),
+    ({"inputs": "ragged", "pad": "pre"}, ["ragged", "--pad", "pre"]),
+    ({"inputs": "sensors", "batch_column": "sensor"}, ["sensors", "--batch-column", "sensor"]),
+    ({"inputs": "case"}, ["case"]),
+    ({"kernel_initializer": "constant:0.1"}, ["--kernel-initializer", "constant:0.1"]),
+    ({"use_bias": False, "go_backwards": True}, ["--no-use-bias", "--go-backwards"]),
+    ({"stats": True, "lang": "ko", "precision": 2}, ["--stats", "--lang", "ko", "--precision", "2"]),
+    ({"select": "last_cell_state", "return_state": True}, ["--select", "last_cell_state", "--return-state"]),
+])  # fmt: skip
 def test_prints_the_table_of_the_command_line(
     keywords: dict[str, Any], args: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,21 +24,13 @@ def close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, np.asarray(expected), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("layer", "theirs"),
-    [
-        ("LSTM(3)", lambda: keras.layers.LSTM(3)),
-        ("GRU(3, use_bias=False)", lambda: keras.layers.GRU(3, use_bias=False)),
-        ("Bidirectional(GRU(3))", lambda: keras.layers.Bidirectional(keras.layers.GRU(3))),
-        (
-            ["Dense(4)", "LSTM(3)", "Dense(2)"],
-            lambda: keras.Sequential(
-                [keras.layers.Dense(4), keras.layers.LSTM(3),
-                 keras.layers.Dense(2)]
-            ),
-        ),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("layer", "theirs"), [
+    ("LSTM(3)", lambda: keras.layers.LSTM(3)),
+    ("GRU(3, use_bias=False)", lambda: keras.layers.GRU(3, use_bias=False)),
+    ("Bidirectional(GRU(3))", lambda: keras.layers.Bidirectional(keras.layers.GRU(3))),
+    (["Dense(4)", "LSTM(3)", "Dense(2)"],
+     lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.LSTM(3), keras.layers.Dense(2)])),
+])  # fmt: skip
 def test_the_list_of_get_weights_is_in_the_order_of_the_layers(layer: Any, theirs: Any) -> None:
     made = theirs()
     expected = made(X)
@@ -319,15 +311,10 @@ def test_a_frame_has_its_sequences_by_a_column_as_its_csv_file(name: str, tmp_pa
     assert found.hidden_state.shape == (2, 3)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"columns": "load,heat", "batch_column": "sensor"},
-        {"drop": ["load"], "batch_column": "sensor"},
-        {"drop": "sensor"},
-        {"columns": ["heat"]},
-    ],
-)
+@pytest.mark.parametrize("options", [
+    {"columns": "load,heat", "batch_column": "sensor"},
+    {"drop": ["load"], "batch_column": "sensor"}, {"drop": "sensor"}, {"columns": ["heat"]},
+])  # fmt: skip
 def test_columns_of_a_frame_are_chosen_as_of_its_csv_file(options: Any, tmp_path: Path) -> None:
     frame = pytest.importorskip("pandas").DataFrame(FRAMES["equal"])
     frame.to_csv(tmp_path / "frame.csv", index=False)

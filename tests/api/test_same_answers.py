@@ -57,28 +57,22 @@ def flags(arguments: dict[str, Any]) -> list[str]:
 OWN = "cannot be combined with model: a saved model has its own"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"weights": "w.npz", "kernel_initializer": "zeros"}, "kernel_initializer has no effect: weights"),
-        ({"delimiter": ";"}, "delimiter applies to CSV, but "),
-        ({"input_shape": (1, 4, 3), "input_axes": "time,batch,features"}, "input_axes applies only to an"),
-        (
-            {"input_shape": (1, 4, 3), "pad": "post"},
-            "pad applies to an input that is read, not to input_shape",
-        ),
-        ({"input_shape": "4"}, "input_shape (4,) has 1 axis, "),
-        ({"fill": "ones"}, "applies only to a generated"),
-        ({"mask": "part.npy"}, "part.npy: "),
-        ({"initial_state": "part.npy"}, "part.npy: "),
-        ({"model": "m.keras", "layer": "gru"}, f"layer {OWN}"),
-        ({"model": "m.keras", "calls": 2}, f"calls {OWN}"),
-        ({"model": "m.keras", "fill": "ones"}, "applies only to a generated"),
-        ({"model": "m.keras", "pad": "post", "input_axes": "time"}, "pad takes"),
-        ({"model": "m.keras", "pad_value": 1.0}, "pad_value needs pad."),
-        ({"model": "m.keras", "memory": "1GB"}, "memory applies to layer, not to model."),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "said"), [
+    ({"weights": "w.npz", "kernel_initializer": "zeros"}, "kernel_initializer has no effect: weights"),
+    ({"delimiter": ";"}, "delimiter applies to CSV, but "),
+    ({"input_shape": (1, 4, 3), "input_axes": "time,batch,features"}, "input_axes applies only to an"),
+    ({"input_shape": (1, 4, 3), "pad": "post"}, "pad applies to an input that is read, not to input_shape"),
+    ({"input_shape": "4"}, "input_shape (4,) has 1 axis, "),
+    ({"fill": "ones"}, "applies only to a generated"),
+    ({"mask": "part.npy"}, "part.npy: "),
+    ({"initial_state": "part.npy"}, "part.npy: "),
+    ({"model": "m.keras", "layer": "gru"}, f"layer {OWN}"),
+    ({"model": "m.keras", "calls": 2}, f"calls {OWN}"),
+    ({"model": "m.keras", "fill": "ones"}, "applies only to a generated"),
+    ({"model": "m.keras", "pad": "post", "input_axes": "time"}, "pad takes"),
+    ({"model": "m.keras", "pad_value": 1.0}, "pad_value needs pad."),
+    ({"model": "m.keras", "memory": "1GB"}, "memory applies to layer, not to model."),
+])  # fmt: skip
 def test_what_cannot_be_meant_is_refused_as_on_the_command_line(
     rnncli: Run, folder: Path, arguments: dict[str, Any], said: str
 ) -> None:
@@ -114,13 +108,10 @@ def test_the_notes_are_those_of_the_command_line(
     assert are_same_texts(function(**arguments, seed=1).remarks, notes)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"layer": "LSTM(5)", "against": "gru"},
-        {"against": ["GRU(2)", "simple_rnn"], "units": 4, "go_backwards": True},
-    ],
-)
+@pytest.mark.parametrize("arguments", [
+    {"layer": "LSTM(5)", "against": "gru"},
+    {"against": ["GRU(2)", "simple_rnn"], "units": 4, "go_backwards": True},
+])  # fmt: skip
 def test_gradients_are_those_of_the_same_layers(rnncli: Run, arguments: dict[str, Any]) -> None:
     done = rnncli("gradients", *flags(arguments), "--seed", "1", "-f", "json")
     theirs = [one["layer"] for one in json.loads(done.stdout)["layers"]]

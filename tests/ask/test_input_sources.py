@@ -40,16 +40,10 @@ def expected(rnncli: Run) -> Any:
     return values(rnncli("run", INLINE, *QUICK))
 
 
-@pytest.mark.parametrize(
-    ("words", "piped"),
-    [
-        (["-"], INLINE),
-        ([], INLINE),
-        ([], "0.5,-1.0\n2.0,0.25\n"),
-        ([f"  {INLINE}"], None),
-        ([f'{{"inputs": {INLINE}}}'], None),
-    ],
-)
+@pytest.mark.parametrize(("words", "piped"), [
+    (["-"], INLINE), ([], INLINE), ([], "0.5,-1.0\n2.0,0.25\n"), ([f"  {INLINE}"], None),
+    ([f'{{"inputs": {INLINE}}}'], None),
+])  # fmt: skip
 def test_an_input_is_typed_or_piped(rnncli: Run, words: list[str], piped: str | None, expected: Any) -> None:
     assert values(rnncli("run", *words, *QUICK, input=piped)) == expected
 
@@ -132,18 +126,12 @@ def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:
     assert "there is no file series: using the built-in sample\n" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("word", "advice"),
-    [
-        ("hol.csv", "Did you mean hole.csv?"),
-        ("hole", "Did you mean hole.csv?"),
-        ("hoel.csv", "Did you mean hole.csv?"),
-        ("hole.jsn", "Did you mean hole.json?"),
-        ("hole.parquet", "Did you mean hole.csv?"),
-        ("nofile.csv", "Check the path."),
-        ("data.csv", "Check the path."),
-    ],
-)
+@pytest.mark.parametrize(("word", "advice"), [
+    ("hol.csv", "Did you mean hole.csv?"), ("hole", "Did you mean hole.csv?"),
+    ("hoel.csv", "Did you mean hole.csv?"), ("hole.jsn", "Did you mean hole.json?"),
+    ("hole.parquet", "Did you mean hole.csv?"), ("nofile.csv", "Check the path."),
+    ("data.csv", "Check the path."),
+])  # fmt: skip
 def test_a_file_is_proposed_only_if_its_name_is_near(
     rnncli: Run, tmp_path: Path, word: str, advice: str
 ) -> None:
@@ -235,20 +223,16 @@ def test_the_null_device_is_read_to_its_end(rnncli: Run) -> None:
 
 @zeros
 @pytest.mark.parametrize("device", [ZERO, "link.npy", "link.h5"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("run", "{}"),
-        ("run", "{}", "--stream"),
-        ("run", "{}", "--input-format", "csv"),
-        *(("run", INLINE, flag, "{}") for flag in ("--mask", "--weights", "--initial-state", "--expect")),
-        ("run", INLINE, "--model", "{}"),
-        ("run", INLINE, "-l", "@{}"),
-        ("weights", "{}"),
-        ("port", INLINE, "--weights", "{}", "--expect", "{}"),
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("words", [
+    ("run", "{}"),
+    ("run", "{}", "--stream"),
+    ("run", "{}", "--input-format", "csv"),
+    *(("run", INLINE, flag, "{}") for flag in ("--mask", "--weights", "--initial-state", "--expect")),
+    ("run", INLINE, "--model", "{}"),
+    ("run", INLINE, "-l", "@{}"),
+    ("weights", "{}"),
+    ("port", INLINE, "--weights", "{}", "--expect", "{}"),
+], ids=" ".join)  # fmt: skip
 def test_a_device_is_refused(rnncli: Run, tmp_path: Path, words: tuple[str, ...], device: str) -> None:
     if device.startswith("link"):
         (tmp_path / device).symlink_to(ZERO)
@@ -279,13 +263,10 @@ def test_python_refuses_a_device(tmp_path: Path) -> None:
         api.run([[[1.0, 2.0]]], weights=tmp_path / "link.npz")
 
 
-@pytest.mark.parametrize(
-    ("start", "flags", "said"),
-    [
-        (b"", [], "pipe: it is a pipe with more than 4.0 MiB."),
-        (b"[[1, 2]]\n", ["--stream", "--seed", "1"], "line 2 has more than 4.0 MiB."),
-    ],
-)
+@pytest.mark.parametrize(("start", "flags", "said"), [
+    (b"", [], "pipe: it is a pipe with more than 4.0 MiB."),
+    (b"[[1, 2]]\n", ["--stream", "--seed", "1"], "line 2 has more than 4.0 MiB."),
+])  # fmt: skip
 def test_a_pipe_without_an_end_is_refused(
     rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: bytes, flags: list[str], said: str
 ) -> None:

@@ -32,12 +32,9 @@ class Size(NamedTuple):
 
 
 SIZES = (
-    Size(1, 4, 5, 3),
-    Size(1, 1000, 5, 3),
-    Size(1, 100_000, 8, 16),
-    Size(32, 200, 256, 512),
+    Size(1, 4, 5, 3), Size(1, 1000, 5, 3), Size(1, 100_000, 8, 16), Size(32, 200, 256, 512),
     Size(128, 50, 512, 1024),
-)
+)  # fmt: skip
 ENOUGH = {"Keras eager": 200, "Keras tf.function": 10_000}
 """Maximum number of steps to measure; times of longer runs are extrapolated from these."""
 

@@ -44,25 +44,17 @@ EQUATIONS = [
     ("9**9**9 * hidden", "9**9**9", "9 ** 387420489.0 is not a finite number", "Write another number."),
     ("hidden / (1/0)", "1/0", "1 / 0 is not a finite number", "Write another number."),
     ("hidden * log(rate - 0.5)", "log", "log(0) is not a finite number", "Write another number."),
-    (
-        "softmax(1 + rate) @ recurrent_kernel",
-        "softmax(1 + rate) @ recurrent_kernel",
-        "a number alone stands on the left of @",
-        "Put a name there, such as x or hidden.",
-    ),
+    ("softmax(1 + rate) @ recurrent_kernel", "softmax(1 + rate) @ recurrent_kernel",
+     "a number alone stands on the left of @", "Put a name there, such as x or hidden."),
     ("hidden + 01", "0", "a number cannot begin with 0", MAY),
-    (
-        "hidden @ hidden",
-        "hidden @ hidden",
-        "@ needs a weight of two axes on its right",
-        "For example x @ kernel, or hidden @ recurrent_kernel.",
-    ),
+    ("hidden @ hidden", "hidden @ hidden", "@ needs a weight of two axes on its right",
+     "For example x @ kernel, or hidden @ recurrent_kernel."),
     ("hidden * kernel", "kernel", "kernel has two axes, so it must be on the right of @", None),
     ("activation + 1", "activation", "activation is an activation", "Write activation(...)."),
     ("hidden * tanh", "tanh", "tanh is a function", "Write tanh(...)."),
     ("tanh(x, x)", "tanh", "tanh takes one argument, not 2", None),
     ("maximum(hidden)", "maximum", "maximum takes 2 arguments, not 1", None),
-]
+]  # fmt: skip
 
 
 def refusal(rnncli: Run, tmp_path: Path, text: str | bytes, *more: str) -> str:
@@ -88,27 +80,17 @@ SHORTER = "Give parts of it a line of their own."
 WHOLE = [
     ("", "FILE: it has no equations.\nWrite them below [step]."),
     (GOOD.replace("states =", "source ="), 'FILE: it has no states.\nFor example states = ["hidden"].'),
-    (
-        'name = "Own"\nhidden = "tanh(x @ kernel)"\n',
-        "FILE: line 2: there is no entry 'hidden'.\nWrite [step] above the equations.",
-    ),
-    (
-        "hidden = tanh(x)",
-        "FILE: line 1: this is not valid TOML.\n"
-        "  hidden = tanh(x)\n"
-        "           ^\n"
-        'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
-    ),
-    (
-        GOOD + 'gate = "x"\n',
-        'FILE: line 11: this name is given twice.\n  gate = "x"\n            ^\n'
-        "A name can be assigned only once.",
-    ),
+    ('name = "Own"\nhidden = "tanh(x @ kernel)"\n',
+     "FILE: line 2: there is no entry 'hidden'.\nWrite [step] above the equations."),
+    ("hidden = tanh(x)",
+     "FILE: line 1: this is not valid TOML.\n  hidden = tanh(x)\n           ^\n"
+     'An equation is written in quotes: hidden = "tanh(x @ kernel)"'),
+    (GOOD + 'gate = "x"\n',
+     'FILE: line 11: this name is given twice.\n  gate = "x"\n            ^\n'
+     "A name can be assigned only once."),
     (GOOD.replace("[step]", "[stepp]"), "FILE: line 8: there is no entry 'stepp'.\nDid you mean step?"),
-    (
-        GOOD.replace('["hidden"]', '["hidden", "cel"]').replace("gate =", "cell ="),
-        "FILE: line 2: no line assigns the state cel.\nDid you mean cell?",
-    ),
+    (GOOD.replace('["hidden"]', '["hidden", "cel"]').replace("gate =", "cell ="),
+     "FILE: line 2: no line assigns the state cel.\nDid you mean cell?"),
     *(
         (
             GOOD.replace('["hidden"]', f'["hidden", "{name}"]').replace("gate", name),
@@ -117,90 +99,53 @@ WHOLE = [
         )
         for name in ("input", "output", "timestep", "status")
     ),
-    (
-        GOOD.replace("[step]", "[step.a]"),
-        'FILE: line 8, a: an equation must be a text in quotes.\nFor example hidden = "tanh(x @ kernel)".',
-    ),
-    (
-        GOOD.replace('"gate"', '"a"') + 'a = "b"\nb = "a"\n',
-        "FILE: line 10, hidden: a is used before it is assigned.\n"
-        "  a\n"
-        "  ^\n"
-        "Move its line above this one, or make it a state.",
-    ),
+    (GOOD.replace("[step]", "[step.a]"),
+     'FILE: line 8, a: an equation must be a text in quotes.\nFor example hidden = "tanh(x @ kernel)".'),
+    (GOOD.replace('"gate"', '"a"') + 'a = "b"\nb = "a"\n',
+     "FILE: line 10, hidden: a is used before it is assigned.\n"
+     "  a\n"
+     "  ^\n"
+     "Move its line above this one, or make it a state."),
     (GOOD.replace("rate =", "gate ="), "FILE: line 9: gate is already an option.\nChoose another name."),
     (GOOD.replace("peephole =", "rate ="), "FILE: line 7: rate is already an option.\nChoose another name."),
     (GOOD.replace("gate", "tanh"), "FILE: line 9: tanh is already a function.\nChoose another name."),
-    (
-        GOOD.replace("rate =", "dropout ="),
-        "FILE: line 5: dropout is an option of every cell and its layer.\nChoose another name.",
-    ),
-    (
-        GOOD.replace("gate =", "lambda ="),
-        "FILE: line 9: 'lambda' cannot be a name.\n"
-        "Use ASCII letters, digits and _, and no keyword of Python.",
-    ),
-    (
-        GOOD.replace("rate =", '"a\\u001b[31m" ='),
-        "FILE: line 3: 'a\\x1b[31m' cannot be a name.\n"
-        "Use ASCII letters, digits and _, and no keyword of Python.",
-    ),
-    (
-        GOOD.replace("tanh", "tahn"),
-        "FILE: line 4, activation: there is no activation 'tahn'.\nDid you mean tanh?",
-    ),
-    (
-        GOOD.replace("states", "source.a = 1\nstates"),
-        'FILE: the source is not a text in quotes.\nFor example source = "Zhou et al. 2016".',
-    ),
+    (GOOD.replace("rate =", "dropout ="),
+     "FILE: line 5: dropout is an option of every cell and its layer.\nChoose another name."),
+    (GOOD.replace("gate =", "lambda ="),
+     "FILE: line 9: 'lambda' cannot be a name.\nUse ASCII letters, digits and _, and no keyword of Python."),
+    (GOOD.replace("rate =", '"a\\u001b[31m" ='),
+     "FILE: line 3: 'a\\x1b[31m' cannot be a name.\n"
+     "Use ASCII letters, digits and _, and no keyword of Python."),
+    (GOOD.replace("tanh", "tahn"),
+     "FILE: line 4, activation: there is no activation 'tahn'.\nDid you mean tanh?"),
+    (GOOD.replace("states", "source.a = 1\nstates"),
+     'FILE: the source is not a text in quotes.\nFor example source = "Zhou et al. 2016".'),
     (GOOD.replace("0.5", "9" * 6000), "FILE: it is not valid TOML, or is nested too deeply.\n" + QUOTES),
-    (
-        "source." + "a." * 40_000 + "b = 1\n" + GOOD,
-        "FILE: it is not valid TOML, or is nested too deeply.\n" + QUOTES,
-    ),
+    ("source." + "a." * 40_000 + "b = 1\n" + GOOD,
+     "FILE: it is not valid TOML, or is nested too deeply.\n" + QUOTES),
     (GOOD.replace("0.5", "inf"), "FILE: line 5: rate is not a finite number."),
-    (
-        GOOD.replace('["units"]', '["unit"]'),
-        "FILE: line 7: the weight peephole needs a shape of one or two sizes: units, features "
-        "or a number.\n"
-        'For example peephole = { shape = ["units"], initializer = "zeros" }.',
-    ),
-    (
-        GOOD.replace('["units"]', '["units", 2, "features"]'),  # three axes need a file that names axes
-        "FILE: line 7: the weight peephole needs a shape of one or two sizes: units, features "
-        "or a number.\n"
-        'For example peephole = { shape = ["units"], initializer = "zeros" }.',
-    ),
-    (
-        GOOD.replace('["units"]', '["units"], initializer = "onse"'),
-        "FILE: line 7, peephole: there is no initializer 'onse'.\nDid you mean ones?",
-    ),
-    (
-        GOOD.replace('"gate"', f'"{"-" * 3000}gate"'),
-        f"FILE: line 10, hidden: the equation has 3004 characters; at most 2000 are allowed.\n{SHORTER}",
-    ),
-    (
-        GOOD.replace('"gate"', f'"{"(" * 51}gate{")" * 51}"'),
-        "FILE: line 10, hidden: the expression is nested more than 50 brackets.\nUse fewer brackets.",
-    ),
-    (
-        "a = " + "[" * 20_000 + "]" * 20_000,  # more than any recursion limit that a library sets
-        "FILE: it is not valid TOML, or is nested too deeply.\n"
-        'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
-    ),
-    (
-        GOOD + "".join(f'a{k} = "x"\n' for k in range(300)),
-        "FILE: line 8: step is not a table of at most 200 entries.\nWrite [step], then one entry per line.",
-    ),
-    (
-        "".join(f"k{k} = 1\n" for k in range(1_000_000)),
-        "FILE: it has more than 100000 characters.\nA cell has at most a page of equations.",
-    ),
-    (
-        b"\xff\xfe\x00\x01" * 99,
-        "FILE: it is not a text in UTF-8.\nGive a TOML file, such as rnncli samples mgu prints.",
-    ),
-]
+    (GOOD.replace('["units"]', '["unit"]'),
+     "FILE: line 7: the weight peephole needs a shape of one or two sizes: units, features or a number.\n"
+     'For example peephole = { shape = ["units"], initializer = "zeros" }.'),
+    (GOOD.replace('["units"]', '["units", 2, "features"]'),  # three axes need a file that names axes
+     "FILE: line 7: the weight peephole needs a shape of one or two sizes: units, features or a number.\n"
+     'For example peephole = { shape = ["units"], initializer = "zeros" }.'),
+    (GOOD.replace('["units"]', '["units"], initializer = "onse"'),
+     "FILE: line 7, peephole: there is no initializer 'onse'.\nDid you mean ones?"),
+    (GOOD.replace('"gate"', f'"{"-" * 3000}gate"'),
+     f"FILE: line 10, hidden: the equation has 3004 characters; at most 2000 are allowed.\n{SHORTER}"),
+    (GOOD.replace('"gate"', f'"{"(" * 51}gate{")" * 51}"'),
+     "FILE: line 10, hidden: the expression is nested more than 50 brackets.\nUse fewer brackets."),
+    ("a = " + "[" * 20_000 + "]" * 20_000,  # more than any recursion limit that a library sets
+     "FILE: it is not valid TOML, or is nested too deeply.\n"
+     'An equation is written in quotes: hidden = "tanh(x @ kernel)"'),
+    (GOOD + "".join(f'a{k} = "x"\n' for k in range(300)),
+     "FILE: line 8: step is not a table of at most 200 entries.\nWrite [step], then one entry per line."),
+    ("".join(f"k{k} = 1\n" for k in range(1_000_000)),
+     "FILE: it has more than 100000 characters.\nA cell has at most a page of equations."),
+    (b"\xff\xfe\x00\x01" * 99,
+     "FILE: it is not a text in UTF-8.\nGive a TOML file, such as rnncli samples mgu prints."),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "said"), WHOLE, ids=range(len(WHOLE)))
@@ -227,14 +172,11 @@ def test_full_width_letters(rnncli: Run, tmp_path: Path) -> None:
     assert said == expected + MAY
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("x", "it has 5 numbers, but the state hidden has 3.\n  x\n  ^"),
-        ("x + gate", "its parts have 5 and 3 numbers.\n  x + gate\n  ^^^^^^^^"),
-        ("x @ recurrent_kernel", "recurrent_kernel needs 3 numbers on its left, not 5.\n"),
-    ],
-)
+@pytest.mark.parametrize(("code", "said"), [
+    ("x", "it has 5 numbers, but the state hidden has 3.\n  x\n  ^"),
+    ("x + gate", "its parts have 5 and 3 numbers.\n  x + gate\n  ^^^^^^^^"),
+    ("x @ recurrent_kernel", "recurrent_kernel needs 3 numbers on its left, not 5.\n"),
+])  # fmt: skip
 def test_sizes_that_do_not_fit(code: str, said: str, rnncli: Run, tmp_path: Path) -> None:
     """They are known with the input."""
     assert refusal(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"')).startswith(
@@ -256,50 +198,31 @@ def test_a_cell_without_weights(rnncli: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
-    ("layer", "said"),
-    [
-        (
-            "own.toml",
-            "--layer own.toml: it is not a layer.\nFor a file that contains a cell, write @own.toml.",
-        ),
-        ("@ow.toml", "ow.toml: there is no such file.\nDid you mean own.toml?"),
-        ("@sub.toml(4)", "sub.toml: it is a folder.\nName a file in it."),
-        (
-            "RNN([@own.tml(4)])",
-            "after @ comes the path of a file that ends in .toml.\n"
-            "  RNN([@own.tml(4)])\n"
-            "       ^\n"
-            "For example @mgu.toml(4), or @'my cells/mgu.toml'(4).",
-        ),
-        (
-            "@own.toml(4",
-            "'(' was never closed.\n"
-            "  @own.toml(4\n"
-            "           ^\n"
-            "An expression may contain only calls, names, numbers, strings, lists, tuples and "
-            "dicts: LSTM(3, activation='relu').",
-        ),
-        (
-            "@own.toml(4, rat=1)",
-            "@Own has no argument 'rat'.\n  @own.toml(4, rat=1)\n               ^^^\nDid you mean rate?",
-        ),
-        (
-            "@own.toml(4, return_sequence=True)",
-            "@Own has no argument 'return_sequence'.\n"
-            "  @own.toml(4, return_sequence=True)\n"
-            "               ^^^^^^^^^^^^^^^\n"
-            "Did you mean return_sequences?",
-        ),
-        (
-            "@own.toml(4, rate='a')",
-            "@Own: rate='a' is not a number.\n"
-            "  @own.toml(4, rate='a')\n"
-            "               ^^^^\n"
-            "The default is 0.5.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("layer", "said"), [
+    ("own.toml", "--layer own.toml: it is not a layer.\nFor a file that contains a cell, write @own.toml."),
+    ("@ow.toml", "ow.toml: there is no such file.\nDid you mean own.toml?"),
+    ("@sub.toml(4)", "sub.toml: it is a folder.\nName a file in it."),
+    ("RNN([@own.tml(4)])",
+     "after @ comes the path of a file that ends in .toml.\n"
+     "  RNN([@own.tml(4)])\n"
+     "       ^\n"
+     "For example @mgu.toml(4), or @'my cells/mgu.toml'(4)."),
+    ("@own.toml(4",
+     "'(' was never closed.\n"
+     "  @own.toml(4\n"
+     "           ^\n"
+     "An expression may contain only calls, names, numbers, strings, lists, tuples and "
+     "dicts: LSTM(3, activation='relu')."),
+    ("@own.toml(4, rat=1)",
+     "@Own has no argument 'rat'.\n  @own.toml(4, rat=1)\n               ^^^\nDid you mean rate?"),
+    ("@own.toml(4, return_sequence=True)",
+     "@Own has no argument 'return_sequence'.\n"
+     "  @own.toml(4, return_sequence=True)\n"
+     "               ^^^^^^^^^^^^^^^\n"
+     "Did you mean return_sequences?"),
+    ("@own.toml(4, rate='a')",
+     "@Own: rate='a' is not a number.\n  @own.toml(4, rate='a')\n               ^^^^\nThe default is 0.5."),
+])  # fmt: skip
 def test_a_bad_name(
     layer: str, said: str, rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,18 +397,9 @@ def test_a_first_state_of_another_name(rnncli: Run, tmp_path: Path) -> None:
     text += 'h = "x @ kernel + bias"\nc = "h + bias"\n'
     folder = write_own_toml(tmp_path, text)
     done = rnncli(
-        "run",
-        "-l",
-        "@own.toml(2)",
-        "--fill",
-        "zeros",
-        "--input-shape",
-        "1,2,3",
-        "--quiet",
-        "-f",
-        "csv",
+        "run", "-l", "@own.toml(2)", "--fill", "zeros", "--input-shape", "1,2,3", "--quiet", "-f", "csv",
         cwd=folder,
-    )
+    )  # fmt: skip
     assert [line.split(",")[-1] for line in done.stdout.splitlines()[1:]] == ["1.0", "1.0"]
     done = rnncli(
         "run", "-l", "@own.toml(2)", "--quiet", cwd=write_own_toml(tmp_path, text.replace("x @ kernel", "x"))

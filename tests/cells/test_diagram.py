@@ -89,41 +89,21 @@ def test_nothing_overlaps_in_random_cells(text: str, wide: bool) -> None:
     check(diagram(text, wide))
 
 
-@pytest.mark.parametrize(
-    ("cell", "operators"),
-    [
-        ("SimpleRNN(3)", {}),
-        (
-            "LSTM(3)",
-            {
-                "×": ["forget * cell", "input * candidate", "output * activation(cell)"],
-                "+": ["forget * cell + input * candidate"],
-                "tanh": ["activation(cell)"],
-            },
-        ),
-        (
-            "GRU(3)",
-            {
-                "×": [
-                    "reset * (hidden @ recurrent_kernel + recurrent_bias)",
-                    "update * hidden",
-                    "(1 - update) * candidate",
-                ],
-                "U": ["hidden @ recurrent_kernel + recurrent_bias"],
-                "1−": ["1 - update"],
-                "+": ["update * hidden + (1 - update) * candidate"],
-            },
-        ),
-        (
-            "GRU(3, reset_after=False)",
-            {
-                "×": ["reset * hidden", "update * hidden", "(1 - update) * candidate"],
-                "1−": ["1 - update"],
-                "+": ["update * hidden + (1 - update) * candidate"],
-            },
-        ),
-    ],
-)
+@pytest.mark.parametrize(("cell", "operators"), [
+    ("SimpleRNN(3)", {}),
+    ("LSTM(3)",
+     {"×": ["forget * cell", "input * candidate", "output * activation(cell)"],
+      "+": ["forget * cell + input * candidate"], "tanh": ["activation(cell)"]}),
+    ("GRU(3)",
+     {"×": ["reset * (hidden @ recurrent_kernel + recurrent_bias)", "update * hidden",
+            "(1 - update) * candidate"],
+      "U": ["hidden @ recurrent_kernel + recurrent_bias"], "1−": ["1 - update"],
+      "+": ["update * hidden + (1 - update) * candidate"]}),
+    ("GRU(3, reset_after=False)",
+     {"×": ["reset * hidden", "update * hidden", "(1 - update) * candidate"],
+      "1−": ["1 - update"],
+      "+": ["update * hidden + (1 - update) * candidate"]}),
+])  # fmt: skip
 def test_operators_are_those_of_the_textbook(cell: str, operators: dict[str, list[str]]) -> None:
     """Each operator knows the part of the equation that it computes."""
     drawn: dict[str, set[str]] = {}

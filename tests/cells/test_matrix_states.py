@@ -207,14 +207,11 @@ def test_export_to_cell_keeps_the_numbers(rnncli: Run, tmp_path: Path) -> None:
         assert first.stdout == again.stdout != ""
 
 
-@pytest.mark.parametrize(
-    ("layers", "state"),
-    [
-        (["Bidirectional({gated_deltanet})"], "backward/memory"),
-        (["RNN([{gated_deltanet}, {deltanet}, LSTMCell(2)])"], "cell_1/memory"),
-        (["RNN([{deltanet}, {mamba}], return_sequences=True)", "{gated_deltanet}"], "1/memory"),
-    ],
-)
+@pytest.mark.parametrize(("layers", "state"), [
+    (["Bidirectional({gated_deltanet})"], "backward/memory"),
+    (["RNN([{gated_deltanet}, {deltanet}, LSTMCell(2)])"], "cell_1/memory"),
+    (["RNN([{deltanet}, {mamba}], return_sequences=True)", "{gated_deltanet}"], "1/memory"),
+])  # fmt: skip
 def test_rows_of_heads_of_several_cells(layers: list[str], state: str, rnncli: Run) -> None:
     """A row has the name of its state in the trace, and the lines of its own cell."""
     names = {name: layer_of(name) for name in ("gated_deltanet", "deltanet", "mamba")}
@@ -331,15 +328,10 @@ def test_bad_files(old: str, new: str, said: str | None, rnncli: Run, tmp_path: 
         assert "line " in done.stderr.splitlines()[0]
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        "@own.toml(4294967296, heads=1)",
-        "@own.toml(2000000000, heads=1000000000)",
-        "@own.toml(99999999999999999999)",
-        "@own.toml(4, heads=3)",
-    ],
-)
+@pytest.mark.parametrize("layer", [
+    "@own.toml(4294967296, heads=1)", "@own.toml(2000000000, heads=1000000000)",
+    "@own.toml(99999999999999999999)", "@own.toml(4, heads=3)",
+])  # fmt: skip
 def test_huge_sizes_are_refused_before_memory_is_touched(layer: str, rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(TABLES)
     said = rnncli("run", "-l", layer, "--input-shape", "1,2,3", "--quiet", cwd=tmp_path).refusal()

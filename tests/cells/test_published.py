@@ -212,14 +212,10 @@ def test_lstm_against_onnx_runtime(coupled: bool, tmp_path: Path) -> None:
         weights.get(f"{gate}_peephole", np.zeros(UNITS, "f4")) for gate in ("input", "output", "forget")
     ]
     values = {
-        "X": inputs.swapaxes(0, 1),
-        "W": packed("kernel"),
-        "R": packed("recurrent_kernel"),
-        "B": np.concatenate([bias, np.zeros_like(bias)], 1),
-        "H": states[0][None],
-        "C": states[1][None],
+        "X": inputs.swapaxes(0, 1), "W": packed("kernel"), "R": packed("recurrent_kernel"),
+        "B": np.concatenate([bias, np.zeros_like(bias)], 1), "H": states[0][None], "C": states[1][None],
         "P": np.concatenate(peepholes)[None],
-    }
+    }  # fmt: skip
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     node = helper.make_node(
         "LSTM", ["X", "W", "R", "B", "", "H", "C", "P"], ["Y", "YH", "YC"], hidden_size=UNITS,

@@ -25,20 +25,10 @@ def count(line: str, features: int | None) -> Any:
     return sizes.numbers(sizes.axes["line"])
 
 
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
-        ("x", None),
-        ("x * inner", None),
-        ("x * hidden", 2),
-        ("hidden * x", 2),
-        ("x * 2", None),
-        ("mean(x) * x", None),
-        ("sum(x) + hidden", 2),
-        ("x * hidden * inner", 2),
-        ("inner * (x + 1) - hidden", 2),
-    ],
-)
+@pytest.mark.parametrize(("line", "wanted"), [
+    ("x", None), ("x * inner", None), ("x * hidden", 2), ("hidden * x", 2), ("x * 2", None),
+    ("mean(x) * x", None), ("sum(x) + hidden", 2), ("x * hidden * inner", 2), ("inner * (x + 1) - hidden", 2),
+])  # fmt: skip
 def test_a_size_that_is_not_known_takes_the_other_wherever_it_stands(line: str, wanted: Any) -> None:
     assert count(line, None) == wanted
     if wanted is None:

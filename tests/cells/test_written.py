@@ -135,17 +135,10 @@ def mask_of(name: str) -> Any:
 def rows() -> list[Any]:
     """Each cell with each value of every flag, every mask and every merge mode."""
     options = {
-        "cell": CELLS,
-        "return_sequences": FLAGS,
-        "return_state": FLAGS,
-        "go_backwards": FLAGS,
-        "zero_output_for_mask": FLAGS,
-        "use_bias": FLAGS,
-        "dtype": ("float32", "float64"),
-        "outer": ("", *MERGES),
-        "mask": tuple(MASKS),
-        "given": FLAGS,
-    }
+        "cell": CELLS, "return_sequences": FLAGS, "return_state": FLAGS, "go_backwards": FLAGS,
+        "zero_output_for_mask": FLAGS, "use_bias": FLAGS, "dtype": ("float32", "float64"),
+        "outer": ("", *MERGES), "mask": tuple(MASKS), "given": FLAGS,
+    }  # fmt: skip
     return [
         pytest.param(row, id=f"{row['cell'].stem}-{k}") for k, row in enumerate(oracle.cover_pairs(options))
     ]

@@ -260,14 +260,11 @@ def test_a_signal_behind_another_error_is_what_counts(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [
-        (MemoryError(), 2, "rnncli: there is not enough memory for this.\n"),
-        (KeyboardInterrupt(), 130, ""),
-        (BrokenPipeError(), 0, ""),
-    ],
-)
+@pytest.mark.parametrize(("error", "code", "message"), [
+    (MemoryError(), 2, "rnncli: there is not enough memory for this.\n"),
+    (KeyboardInterrupt(), 130, ""),
+    (BrokenPipeError(), 0, ""),
+])  # fmt: skip
 def test_what_ends_a_program_has_its_exit_code(
     error: BaseException,
     code: int,

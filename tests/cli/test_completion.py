@@ -65,23 +65,17 @@ def completed_by_bash(folder: Path, *pieces: str) -> list[str]:
 
 COMPLETED = {
     "tra": ["trace"],
-    "run --layer bi": ["birnn", "bilstm", "bigru"],
-    "run --layer = g": ["gru"],
-    "run --activation tanh": ["tanh", "tanh_shrink"],
-    "run --merge-mode c": ["concat"],
+    "run --layer bi": ["birnn", "bilstm", "bigru"], "run --layer = g": ["gru"],
+    "run --activation tanh": ["tanh", "tanh_shrink"], "run --merge-mode c": ["concat"],
     "run --format n": ["ndjson", "npy", "npz"],
     "run -l bilstm --return-state --select b": ["backward_last_hidden_state", "backward_last_cell_state"],
     "run -l gru -l lstm --return-state --select 1/last_c": ["1/last_cell_state"],
-    "trace -l gru --hold re": ["reset=0", "reset=1"],
-    "trace --hold forget =": ["0", "1"],
+    "trace -l gru --hold re": ["reset=0", "reset=1"], "trace --hold forget =": ["0", "1"],
     "trace -l bilstm --hold forward/f": ["forward/forget=0", "forward/forget=1"],
-    "explain hidden_states": [r"hidden_states\[0,0,0\]"],
-    "explain -l gru up": [r"update\[0,0\]"],
-    "run sen": ["sentence", "sensors"],
-    "trace --layer nonsense --hold f": [],
-    "nonsense --l": [],
+    "explain hidden_states": [r"hidden_states\[0,0,0\]"], "explain -l gru up": [r"update\[0,0\]"],
+    "run sen": ["sentence", "sensors"], "trace --layer nonsense --hold f": [], "nonsense --l": [],
     "run --format nonsense --widt": ["--width"],
-}
+}  # fmt: skip
 MANY = """
 import contextlib, io, json, os, sys
 os.environ["_RNNCLI_COMPLETE"] = "complete_bash"
@@ -134,20 +128,14 @@ def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("shell", "line", "expected"),
-    [
-        ("fish", "rnncli run --layer bil", "bilstm"),
-        ("fish", "rnncli trace --hold forget=1", "forget=1"),
-        ("zsh", "rnncli run --layer bil", "local -a rnncli=($'bilstm'); _describe '' rnncli"),
-        (
-            "zsh",
-            "rnncli eng",
-            r"local -a rnncli=($'engines:The\x20engines\x20that\x20are\x20available\x20here,\x20with...');"
-            " _describe '' rnncli",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("shell", "line", "expected"), [
+    ("fish", "rnncli run --layer bil", "bilstm"),
+    ("fish", "rnncli trace --hold forget=1", "forget=1"),
+    ("zsh", "rnncli run --layer bil", "local -a rnncli=($'bilstm'); _describe '' rnncli"),
+    ("zsh", "rnncli eng",
+     r"local -a rnncli=($'engines:The\x20engines\x20that\x20are\x20available\x20here,\x20with...');"
+     " _describe '' rnncli"),
+])  # fmt: skip
 def test_zsh_and_fish_get_their_form(shell: str, line: str, expected: str) -> None:
     asked = {
         "_RNNCLI_COMPLETE": f"complete_{shell}",
@@ -199,20 +187,14 @@ NAMES = (
 UNFIT = ("new\nline", "bell\x07", "c1\x9b2J", "bidi\u202e", "com,ma", "ha#sh", " space")
 
 SHELLS = {
-    "bash": (
-        ["bash", "--norc", "--noprofile", "-i"],
-        "args() {{ printf '%s\\0' \"$@\" > args.part; mv args.part {out}; }}\n",
-    ),
-    "zsh": (
-        ["zsh", "-f", "-i"],
-        "autoload -Uz compinit; compinit -u -D\n"
-        "args() {{ printf '%s\\0' \"$@\" > args.part; mv args.part {out}; }}\n",
-    ),
-    "fish": (
-        ["fish", "--no-config", "-i"],
-        "function args; printf '%s\\0' $argv > args.part; mv args.part {out}; end\n",
-    ),
-}
+    "bash": (["bash", "--norc", "--noprofile", "-i"],
+             "args() {{ printf '%s\\0' \"$@\" > args.part; mv args.part {out}; }}\n"),
+    "zsh": (["zsh", "-f", "-i"],
+            "autoload -Uz compinit; compinit -u -D\n"
+            "args() {{ printf '%s\\0' \"$@\" > args.part; mv args.part {out}; }}\n"),
+    "fish": (["fish", "--no-config", "-i"],
+             "function args; printf '%s\\0' $argv > args.part; mv args.part {out}; end\n"),
+}  # fmt: skip
 IN_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

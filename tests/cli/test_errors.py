@@ -44,12 +44,8 @@ def marked(cases: list[tuple[str, ...]]) -> list[Any]:
 KERAS: dict[str, Any] = {"kernel": [[0.1] * 12] * 5, "recurrent_kernel": [[0.1] * 12] * 3, "bias": [0] * 12}
 SEQUENCE = "[[1, 2], [3, 4]]"
 TEXTS = {
-    "in.json": SEQUENCE,
-    "in3.json": f"[{SEQUENCE}]",
-    "in.foo": SEQUENCE,
-    "empty.json": "",
-    "ragged.json": "[[[1, 2], [3, 4]], [[5, 6]]]",
-    "zero.json": "[[0, 0, 0]]",
+    "in.json": SEQUENCE, "in3.json": f"[{SEQUENCE}]", "in.foo": SEQUENCE, "empty.json": "",
+    "ragged.json": "[[[1, 2], [3, 4]], [[5, 6]]]", "zero.json": "[[0, 0, 0]]",
     "layer.json": '{"class_name": "LSTM", "config": {"units": 3}}',
     "misspelt.json": '{"class_name": "LSTN", "config": {"units": 3}}',
     "document.json": '{"inputs": [[[1, 2]]], "layer": "LSTM(unit=3)"}',
@@ -57,23 +53,14 @@ TEXTS = {
     "bad.json": json.dumps(KERAS | {"kernal": [[1]]}),
     "missing.json": json.dumps({"kernel": KERAS["kernel"], "bias": KERAS["bias"]}),
     "shape.json": json.dumps(KERAS | {"bias": [0]}),
-    "in.ndjson": "[[1, 2], [3, 4]]\n[[5, 6], [7, 8]]\n",
-    "empty.ndjson": "",
-    "own.ndjson": '{"inputs": [[[1, 2]]], "layer": "GRU(3)"}\n',
-    "wider.ndjson": "[[1, 2]]\n[[1, 2, 3]]\n",
-    "deep.ndjson": "[[[[1]]]]\n",
-    "in.csv": "a,b\n1,2\n3,4\n",
-    "plain.csv": "1,2\n3,4\n",
-    "one.csv": "a\n1\n2\n",
-    "h.csv": "1\n",
+    "in.ndjson": "[[1, 2], [3, 4]]\n[[5, 6], [7, 8]]\n", "empty.ndjson": "",
+    "own.ndjson": '{"inputs": [[[1, 2]]], "layer": "GRU(3)"}\n', "wider.ndjson": "[[1, 2]]\n[[1, 2, 3]]\n",
+    "deep.ndjson": "[[[[1]]]]\n", "in.csv": "a,b\n1,2\n3,4\n", "plain.csv": "1,2\n3,4\n",
+    "one.csv": "a\n1\n2\n", "h.csv": "1\n",
     "printed.csv": "name,batch,timestep,unit,value\nhidden_state,0,,0,0.069\n",
     "printed.json": '{"schema": "rnncli/1", "outputs": [{"name": "hidden_states", "values": [[[1]]]}]}',
-    "broken.npy": "x",
-    "broken.npz": "x",
-    "broken.safetensors": "x",
-    "my model.pt": "x",
-    "m.onnx": "x",
-}
+    "broken.npy": "x", "broken.npz": "x", "broken.safetensors": "x", "my model.pt": "x", "m.onnx": "x",
+}  # fmt: skip
 
 
 def torch_weights(layer: str, features: int) -> dict[str, Any]:

@@ -11,23 +11,15 @@ from rnncli.cli.catalog import click
 from rnncli.cli.flags import load
 
 LINES = [
-    "run",
-    "run --seed 1 --return-sequences",
-    "run -l lstm --bidirectional --units 2",
+    "run", "run --seed 1 --return-sequences", "run -l lstm --bidirectional --units 2",
     "run -l 'Bidirectional(GRU(2, return_sequences=True))' -l lstm",
-    "run -l dense --seed 1",
-    "run '[[[1, 2], [3, 4]]]' --seed 1",
+    "run -l dense --seed 1", "run '[[[1, 2], [3, 4]]]' --seed 1",
     "run series --seed 1 --no-use-bias --kernel-initializer 'Constant(0.1)'",
-    "run sentence --mask-value 0 --stateful --calls 2 --seed 1",
-    "matrix",
-    "trace",
-    "trace -l lstm --seed 1 --hold forget=1",
-    "explain 'last_cell_state[0,0]'",
+    "run sentence --mask-value 0 --stateful --calls 2 --seed 1", "matrix", "trace",
+    "trace -l lstm --seed 1 --hold forget=1", "explain 'last_cell_state[0,0]'",
     "explain 'hidden_states[0,3,1]' sentence -l bilstm --return-sequences",
-    "shape",
-    "shape --input-shape 2,10,8 -l gru --units 4",
-    "samples",
-]
+    "shape", "shape --input-shape 2,10,8 -l gru --units 4", "samples",
+]  # fmt: skip
 
 
 def hint(line: str, lang: str = "en") -> str | None:

@@ -180,17 +180,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["lone.pt", "model\udcff.onnx"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        *(f"run {INLINE} --model FILE -f {name}" for name in ("table", "json", "csv", "svg")),
-        *(f"run {INLINE} --model FILE -o out.{name}" for name in ("npz", "safetensors")),
-        *(f"weights FILE --to keras -o out.{name}" for name in ("h5", "npz", "json")),
-        "weights FILE --to torch -o out.pt",
-        f"trace {INLINE} --model FILE -f json",
-        f"export {INLINE} --model FILE --to c",
-    ],
-)
+@pytest.mark.parametrize("words", [
+    *(f"run {INLINE} --model FILE -f {name}" for name in ("table", "json", "csv", "svg")),
+    *(f"run {INLINE} --model FILE -o out.{name}" for name in ("npz", "safetensors")),
+    *(f"weights FILE --to keras -o out.{name}" for name in ("h5", "npz", "json")),
+    "weights FILE --to torch -o out.pt", f"trace {INLINE} --model FILE -f json",
+    f"export {INLINE} --model FILE --to c",
+])  # fmt: skip
 def test_a_name_is_escaped_or_refused(
     rnncli: Run, folder: Path, tmp_path: Path, words: str, file: str
 ) -> None:
@@ -243,28 +239,18 @@ FITTING = {
     "--recurrent-activation": ["hard_sigmoid", "tanh"],
     "--kernel-initializer": ["zeros", "probe", "constant:0.1", "Identity()", "lecun_normal"],
     "--recurrent-initializer": ["orthogonal", "zeros", "RandomNormal(seed=3)"],
-    "--bias-initializer": ["ones", "uniform:-1:1"],
-    "--merge-mode": ["concat", "sum", "none"],
-    "--dropout": ["0", "0.5"],
-    "--recurrent-dropout": ["0.5"],
-    "--dtype": ["float32", "float64", "float16"],
-    "--seed": ["0", "7"],
-    "--calls": ["1", "3"],
-    "--weights": ['{"kernel": [[1]]}'],
+    "--bias-initializer": ["ones", "uniform:-1:1"], "--merge-mode": ["concat", "sum", "none"],
+    "--dropout": ["0", "0.5"], "--recurrent-dropout": ["0.5"], "--dtype": ["float32", "float64", "float16"],
+    "--seed": ["0", "7"], "--calls": ["1", "3"], "--weights": ['{"kernel": [[1]]}'],
     "--initial-state": ["[[[0, 0, 0]], [[1, 1, 1]]]", "[[[0, 1, 0]]]", '{"last_hidden_state": [[1, 2, 3]]}'],
-    "--mask": ["[[true, false]]", "[1, 1, 0, 1]"],
-    "--mask-value": ["0", "2", "nan", "-inf"],
-    "--pad": ["post", "pre"],
-    "--pad-value": ["-1", "nan"],
-    "--input-shape": ["2,3,4", "1,2", "batch,None,3", "1,2,3,4"],
-    "--fill": ["zeros", "normal", "arange"],
+    "--mask": ["[[true, false]]", "[1, 1, 0, 1]"], "--mask-value": ["0", "2", "nan", "-inf"],
+    "--pad": ["post", "pre"], "--pad-value": ["-1", "nan"],
+    "--input-shape": ["2,3,4", "1,2", "batch,None,3", "1,2,3,4"], "--fill": ["zeros", "normal", "arange"],
     "--input-axes": ["time,batch,features", "time,features", "time"],
     "--format": ["json", "ndjson", "csv", "table", "markdown", "html", "svg", "npy", "npz", "safetensors"],
-    "--precision": ["0", "3", "17", "30"],
-    "--width": ["1", "20", "200"],
-    "--lang": ["ko", "en"],
+    "--precision": ["0", "3", "17", "30"], "--width": ["1", "20", "200"], "--lang": ["ko", "en"],
     "--select": ["hidden_state", "last_hidden_state"],
-}
+}  # fmt: skip
 ANY = ["", "-", "0", "-1", "1.5", "nan", "1e999", "LSTM(", "[]", "{}", "[[", "null", "nothing.json",
        "@nothing.json"]  # fmt: skip
 ODD = ["é한", "\udce9", "\0", "a" * 300, "9" * 400, "[" * 5000, "(" * 5000]

@@ -201,19 +201,11 @@ def test_korean_help_fits_its_terminal(capfd: pytest.CaptureFixture[str]) -> Non
     assert max(map(width_of, lines)) <= 80
 
 
-@pytest.mark.parametrize(
-    ("args", "locale", "language"),
-    [
-        ("run --lang ko", "en", "ko"),
-        ("run --lang=KO", "en", "ko"),
-        ("run --lang en", "ko", "en"),
-        ("run --lang ko --lang en", "ko", "en"),
-        ("run --lang fr", "ko", "ko"),
-        ("run --lang", "ko", "ko"),
-        ("run -- --lang ko", "en", "en"),
-        ("", "ko", "ko"),
-    ],
-)
+@pytest.mark.parametrize(("args", "locale", "language"), [
+    ("run --lang ko", "en", "ko"), ("run --lang=KO", "en", "ko"), ("run --lang en", "ko", "en"),
+    ("run --lang ko --lang en", "ko", "en"), ("run --lang fr", "ko", "ko"), ("run --lang", "ko", "ko"),
+    ("run -- --lang ko", "en", "en"), ("", "ko", "ko"),
+])  # fmt: skip
 def test_the_language_of_a_command_line(args: str, locale: str, language: str) -> None:
     assert choose_language(args.split(), locale) == language
 
@@ -228,58 +220,32 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (
-            InputError("{place} is {item}, not {noun}.", "", (1, 0), item=Message("an object"), noun="x"),
-            "명령줄: [1][0]의 값이 객체입니다. x여야 합니다.",
+@pytest.mark.parametrize(("error", "said"), [
+    (InputError("{place} is {item}, not {noun}.", "", (1, 0), item=Message("an object"), noun="x"),
+     "명령줄: [1][0]의 값이 객체입니다. x여야 합니다."),
+    (InputError("it cannot be read: {strerror}.", strerror="Permission denied"),
+     "명령줄: 읽을 수 없습니다: 권한이 없습니다."),
+    (
+        LayerError(
+            "the layer {name} ({class_name}): {error}", name="a", class_name="B",
+            error=UsageError("it is empty."),
         ),
-        (
-            InputError("it cannot be read: {strerror}.", strerror="Permission denied"),
-            "명령줄: 읽을 수 없습니다: 권한이 없습니다.",
-        ),
-        (
-            LayerError(
-                "the layer {name} ({class_name}): {error}",
-                name="a",
-                class_name="B",
-                error=UsageError("it is empty."),
-            ),
-            "명령줄: a 층(B): 비어 있습니다.",
-        ),
-        (InputError("{lines} failed.", lines=count(2, "line")), "명령줄: 2개 줄을 처리하지 못했습니다."),
-        (
-            InputError("words that nobody wrote here {text}", text="it is empty"),
-            "명령줄: words that nobody wrote here it is empty",
-        ),
-    ],
-)
+        "명령줄: a 층(B): 비어 있습니다.",
+    ),
+    (InputError("{lines} failed.", lines=count(2, "line")), "명령줄: 2개 줄을 처리하지 못했습니다."),
+    (InputError("words that nobody wrote here {text}", text="it is empty"),
+     "명령줄: words that nobody wrote here it is empty"),
+])  # fmt: skip
 def test_a_message_is_korean_throughout(error: RnncliError, said: str) -> None:
     with pytest.raises(RnncliError), inside(Message("the command line")):
         raise error
     assert localize(error, "ko") == said
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "f(“relu”)",
-        "f(\x01)",
-        "f(3 4)",
-        "f('''a)",
-        "f('a)",
-        "f(0b2)",
-        "f(3)\\",
-        "f(**x, 4)",
-        "f(a=1, 4)",
-        "f('a'=3)",
-        "f(07)",
-        "f(3",
-        "f(3]",
-        "f(3))",
-    ],
-)
+@pytest.mark.parametrize("text", [
+    "f(“relu”)", "f(\x01)", "f(3 4)", "f('''a)", "f('a)", "f(0b2)", "f(3)\\", "f(**x, 4)", "f(a=1, 4)",
+    "f('a'=3)", "f(07)", "f(3", "f(3]", "f(3))",
+])  # fmt: skip
 def test_what_python_says_of_an_expression_is_korean(text: str) -> None:
     with pytest.raises(LayerError) as caught:
         parse(text)

@@ -16,20 +16,11 @@ from rnncli.__main__ import SOON
 @pytest.mark.slow
 def test_no_command_loads_a_framework() -> None:
     lines = (
-        "run",
-        "run --hold forget=1",
-        "run --layer TimeDistributed(Dense(2))",
-        "shape",
-        "matrix",
-        "trace --layer bilstm --stats --fail-on-nan",
-        "explain last_cell_state[0,0]",
-        "compare -l lstm --expect [[0,0,0]] --atol 9",
-        "compare -l lstm --split 2",
-        "samples",
-        "engines",
-        "tour",
-        "conformance",
-    )
+        "run", "run --hold forget=1", "run --layer TimeDistributed(Dense(2))", "shape", "matrix",
+        "trace --layer bilstm --stats --fail-on-nan", "explain last_cell_state[0,0]",
+        "compare -l lstm --expect [[0,0,0]] --atol 9", "compare -l lstm --split 2", "samples", "engines",
+        "tour", "conformance",
+    )  # fmt: skip
     formats = ("table", "json", "ndjson", "csv", "markdown", "html", "svg")
     assert not HEAVY & loaded_by(each=[[*line.split(), "-f", one] for line in lines for one in formats])
 
@@ -69,15 +60,9 @@ def test_help_loads_no_command() -> None:
 @pytest.mark.slow
 def test_shapes_and_lists_need_no_numpy() -> None:
     lines = (
-        "shape",
-        "shape --layer bilstm --layer GRU(2) --all-layers",
-        "shape --input-shape batch,None,8",
-        "shape --input-shape 2,10,8 -f csv",
-        "engines",
-        "--version -f json",
-        "samples",
-        "samples sentence",
-    )
+        "shape", "shape --layer bilstm --layer GRU(2) --all-layers", "shape --input-shape batch,None,8",
+        "shape --input-shape 2,10,8 -f csv", "engines", "--version -f json", "samples", "samples sentence",
+    )  # fmt: skip
     assert "numpy" not in loaded_by(each=[line.split() for line in lines])
 
 

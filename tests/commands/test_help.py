@@ -113,22 +113,11 @@ def test_korean_can_be_read_where_the_locale_is_not_installed() -> None:
 
 def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:
     pages = {
-        "mask": "masks",
-        "merge_mode": "bidirectional",
-        "units": "basics",
-        "rnn": "basics",
-        "lstm": "basics",
-        "kernel": "basics",
-        "순환": "basics",
-        "hidden": "return_state",
-        "cell_state": "return_state",
-        "cell state": "return_state",
-        "셀 상태": "return_state",
-        "셀상태": "return_state",
-        "마스크": "masks",
-        "cell": "cells",
-        "peephole": "cells",
-    }
+        "mask": "masks", "merge_mode": "bidirectional", "units": "basics", "rnn": "basics", "lstm": "basics",
+        "kernel": "basics", "순환": "basics", "hidden": "return_state", "cell_state": "return_state",
+        "cell state": "return_state", "셀 상태": "return_state", "셀상태": "return_state", "마스크": "masks",
+        "cell": "cells", "peephole": "cells",
+    }  # fmt: skip
     for word, page in pages.items():
         assert rnncli("help", word).stdout == rnncli("help", page).stdout != ""
         assert rnncli("help", *word.split()).stdout == rnncli("help", word).stdout

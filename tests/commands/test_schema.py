@@ -32,22 +32,13 @@ def change(*path: str | int, **keys: Any) -> Callable[[dict[str, Any]], None]:
     return changed
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        change(news=1),
-        change("outputs", 0, news=1),
-        change("input", news=1),
-        change(outputs=None),
-        change(seed=None),
-        change("outputs", 0, shape=None),
-        change(schema="rnncli/2"),
-        change("outputs", 0, shape="(1, 3)"),
-        change("outputs", 0, values=[["nan"]]),
-        change(model={"file": "m.keras", "origin": "Keras 3"}),
-        change(outputs={}),
-    ],
-)
+@pytest.mark.parametrize("spoil", [
+    change(news=1), change("outputs", 0, news=1), change("input", news=1), change(outputs=None),
+    change(seed=None), change("outputs", 0, shape=None), change(schema="rnncli/2"),
+    change("outputs", 0, shape="(1, 3)"), change("outputs", 0, values=[["nan"]]),
+    change(model={"file": "m.keras", "origin": "Keras 3"}),
+    change(outputs={}),
+])  # fmt: skip
 def test_the_schema_refuses_every_other_document(rnncli: Run, spoil: Callable[[Any], None]) -> None:
     document = json.loads(rnncli(*RUN).stdout)
     assert fault("run", document) is None
@@ -139,25 +130,21 @@ READ = {
     "an answer is the input of the next layer": ("run", stored("run.json"), "-l", "gru", "--seed", "1"),
     "a case document": ("run", stored("explore.json")),
     "states of a Bidirectional": (
-        "run", "[[1,2]]", "-l", "GRU(2)", "--initial-state", stored("run.json"), "--seed", "1"
+        "run", "[[1,2]]", "-l", "GRU(2)", "--initial-state", stored("run.json"), "--seed", "1",
     ),
     "converted weights": ("run", "[[1,2]]", "--model", stored("weights_converted.json")),
     "ported weights": ("run", "[[1,2,3,4,5]]", "-l", "LSTM(1)", "--weights", stored("port_weights.json")),
-    "a held trace": (
-        "trace", "[[1,2],[3,4],[5,6]]", "-l", "Bidirectional(GRU(1))", "--seed", "1",
-        "--hold", "forward/update=1", "--expect", stored("trace.json"),
-    ),
-    "an expected result": (
-        "run", "[[1,2],[3,4],[5,6]]", "-l", "LSTM(1, return_sequences=True)", "-l", "GRU(1)", "--seed", "1",
-        "--hold", "0/forget=1", "--expect", stored("run_held.json"),
-    ),
+    "a held trace": ("trace", "[[1,2],[3,4],[5,6]]", "-l", "Bidirectional(GRU(1))", "--seed", "1", "--hold",
+                     "forward/update=1", "--expect", stored("trace.json")),
+    "an expected result": ("run", "[[1,2],[3,4],[5,6]]", "-l", "LSTM(1, return_sequences=True)", "-l",
+                           "GRU(1)", "--seed", "1", "--hold", "0/forget=1", "--expect",
+                           stored("run_held.json")),
     "a result to compare with": (
         "compare", "[[1,2],[3,4],[5,6]]", "-l", "Bidirectional(GRU(1))", "--return-sequences",
         "--return-state", "--seed", "1", "--expect", stored("run.json"),
     ),
-    "an expected trace": (
-        "trace", "[[1,2],[3,4],[5,6]]", "-l", "LSTM(1)", "--seed", "1", "--expect", stored("trace_stats.json")
-    ),
+    "an expected trace": ("trace", "[[1,2],[3,4],[5,6]]", "-l", "LSTM(1)", "--seed", "1", "--expect",
+                          stored("trace_stats.json")),
 }  # fmt: skip
 
 

@@ -213,19 +213,11 @@ def test_a_page_has_the_words(rnncli: Any, review: str, tmp_path: Path) -> None:
     assert [data[key] for key in ("steps", "words", "answers", "about")] == [None] * 4
 
 
-@pytest.mark.parametrize(
-    ("flags", "is_note"),
-    [
-        ((), True),
-        (("--hold", "forget=0@3"), True),
-        (("--lang", "ko"), True),
-        (("-l", "lstm"), False),
-        (("--seed", "1"), False),
-        (("--units", "2"), False),
-        (("--return-sequences",), False),
-        (("sentence",), False),
-    ],
-)
+@pytest.mark.parametrize(("flags", "is_note"), [
+    ((), True), (("--hold", "forget=0@3"), True), (("--lang", "ko"), True), (("-l", "lstm"), False),
+    (("--seed", "1"), False), (("--units", "2"), False), (("--return-sequences",), False),
+    (("sentence",), False),
+])  # fmt: skip
 def test_a_page_about_nothing_else_is_about_note(
     rnncli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], is_note: bool
 ) -> None:

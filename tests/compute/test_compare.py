@@ -80,13 +80,10 @@ def test_place_step_and_mismatch() -> None:
     assert (found.absolute, found.relative) == (0.5, np.inf)
 
 
-@pytest.mark.parametrize(
-    ("atol", "agrees"),
-    [
-        (0.3, True), (0.2, False), ({"": 0, "hidden_states": 1}, True), ({"": 1, "hidden_states": 0}, False),
-        ({"": 0, "other": 1}, False),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("atol", "agrees"), [
+    (0.3, True), (0.2, False), ({"": 0, "hidden_states": 1}, True), ({"": 1, "hidden_states": 0}, False),
+    ({"": 0, "other": 1}, False),
+])  # fmt: skip
 def test_a_number_within_the_tolerance_is_no_mismatch(atol: Any, agrees: bool) -> None:
     found = measure(np.ones((1, 1, 2)), np.full((1, 1, 2), 1.25), atol)
     assert (found.agrees, found.absolute, found.relative) == (agrees, 0.25, 0.2)

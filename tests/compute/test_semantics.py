@@ -83,13 +83,10 @@ class TestTime:
 
 class TestMasks:
     @pytest.mark.slow
-    @pytest.mark.parametrize(
-        "expression",
-        [
-            "LSTM(3, return_sequences=True, go_backwards=True, zero_output_for_mask=True, unroll={})",
-            "Bidirectional(GRU(3, return_sequences=True, unroll={}))",
-        ],
-    )
+    @pytest.mark.parametrize("expression", [
+        "LSTM(3, return_sequences=True, go_backwards=True, zero_output_for_mask=True, unroll={})",
+        "Bidirectional(GRU(3, return_sequences=True, unroll={}))",
+    ])  # fmt: skip
     def test_unrolled_backwards_and_zeroed_keras_disagrees_with_itself_and_rnncli_refuses(
         self, expression: str
     ) -> None:

@@ -48,13 +48,9 @@ def random_cells(
 ) -> Any:
     either, size = st.booleans(), st.integers(1, 4)
     return st.tuples(
-        st.sampled_from(classes),
-        either if after is None else st.just(after),
-        either if biased is None else st.just(biased),
-        size,
-        size,
-        st.sampled_from(DTYPES),
-    ).flatmap(lambda chosen: cells_of(*chosen))
+        st.sampled_from(classes), either if after is None else st.just(after),
+        either if biased is None else st.just(biased), size, size, st.sampled_from(DTYPES),
+    ).flatmap(lambda chosen: cells_of(*chosen))  # fmt: skip
 
 
 def check_same_bits(ours: Mapping[Any, Array], theirs: Mapping[Any, Array]) -> None:
@@ -243,32 +239,18 @@ def test_onnx_attributes_are_arrays_of_one_number() -> None:
         assert [*frameworks.get("onnx").find_chains({**arrays, name: other})] == []
 
 
-@pytest.mark.parametrize(
-    ("kernel", "recurrent"),
-    [
-        ((1, 8, 3), (1, 6, 2)),
-        ((3, 6, 3), (3, 6, 2)),
-        ((6, 3), (1, 6, 2)),
-        ((1, 6, 3), (6, 2)),
-        ((1, 6, 3), (1, 6, 2)),
-    ],
-)
+@pytest.mark.parametrize(("kernel", "recurrent"), [
+    ((1, 8, 3), (1, 6, 2)), ((3, 6, 3), (3, 6, 2)), ((6, 3), (1, 6, 2)), ((1, 6, 3), (6, 2)),
+    ((1, 6, 3), (1, 6, 2)),
+])  # fmt: skip
 def test_onnx_arrays_fit_each_other(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> None:
     found = [*frameworks.get("onnx").find_chains({"g/W": np.ones(kernel), "g/R": np.ones(recurrent)})]
     assert len(found) == (len(kernel) == len(recurrent) == 3 and kernel[:2] == (1, 6))
 
 
-@pytest.mark.parametrize(
-    ("kernel", "recurrent"),
-    [
-        ((6, 3), ()),
-        ((6, 3), (2,)),
-        ((6, 3), (1, 6, 2)),
-        ((6,), (6, 2)),
-        ((1, 6, 3), (6, 2)),
-        ((8, 3), (6, 2)),
-    ],
-)
+@pytest.mark.parametrize(("kernel", "recurrent"), [
+    ((6, 3), ()), ((6, 3), (2,)), ((6, 3), (1, 6, 2)), ((6,), (6, 2)), ((1, 6, 3), (6, 2)), ((8, 3), (6, 2)),
+])  # fmt: skip
 def test_torch_has_weights_of_two_axes_and_as_many_rows(
     kernel: tuple[int, ...], recurrent: tuple[int, ...]
 ) -> None:

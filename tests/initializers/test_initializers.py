@@ -117,28 +117,23 @@ def test_a_specs_own_seed_wins() -> None:
 # Names and forms
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("zeros", "zeros"),
-        (" Zeros ", "zeros"),
-        ("GlorotUniform", "glorot_uniform"),
-        ("normal", "random_normal"),
-        ("IdentityInitializer", "identity"),
-        ("keras.initializers.Ones", "ones"),
-        ("constant:0.1", Spec("Constant", {"value": 0.1})),
-        ("random_uniform:-0.1:0.1", Spec("RandomUniform", {"minval": -0.1, "maxval": 0.1})),
-        ("random_normal:0:1:7", Spec("RandomNormal", {"mean": 0, "stddev": 1, "seed": 7})),
-        ("glorot_uniform:none", Spec("GlorotUniform", {"seed": None})),
-        ("Constant(0.1)", Spec("Constant", {"value": 0.1})),
-        ("RandomNormal(seed=7, stddev=0.5)", Spec("RandomNormal", {"seed": 7, "stddev": 0.5})),
-        ('{"class_name": "Zeros"}', Spec("Zeros", deferred=True)),
-        (
-            '{"class_name": "RandomNormal", "config": {"seed": null, "mean": 1.5}}',
-            Spec("RandomNormal", {"seed": None, "mean": 1.5}, deferred=True),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("text", "expected"), [
+    ("zeros", "zeros"),
+    (" Zeros ", "zeros"),
+    ("GlorotUniform", "glorot_uniform"),
+    ("normal", "random_normal"),
+    ("IdentityInitializer", "identity"),
+    ("keras.initializers.Ones", "ones"),
+    ("constant:0.1", Spec("Constant", {"value": 0.1})),
+    ("random_uniform:-0.1:0.1", Spec("RandomUniform", {"minval": -0.1, "maxval": 0.1})),
+    ("random_normal:0:1:7", Spec("RandomNormal", {"mean": 0, "stddev": 1, "seed": 7})),
+    ("glorot_uniform:none", Spec("GlorotUniform", {"seed": None})),
+    ("Constant(0.1)", Spec("Constant", {"value": 0.1})),
+    ("RandomNormal(seed=7, stddev=0.5)", Spec("RandomNormal", {"seed": 7, "stddev": 0.5})),
+    ('{"class_name": "Zeros"}', Spec("Zeros", deferred=True)),
+    ('{"class_name": "RandomNormal", "config": {"seed": null, "mean": 1.5}}',
+     Spec("RandomNormal", {"seed": None, "mean": 1.5}, deferred=True)),
+])  # fmt: skip
 def test_every_form(text: str, expected: str | Spec) -> None:
     value = parse(text)
     assert value == expected

@@ -184,14 +184,11 @@ def test_cast(dtype: str) -> None:
     assert arranged(CUBE, dtype=dtype).inputs.dtype == ("float32" if dtype == "bfloat16" else dtype)
 
 
-@pytest.mark.parametrize(
-    ("numbers", "dtype", "remarks"),
-    [
-        ([1e300, np.inf, 1.0], "float32", ("1 number is too large for float32: stored as infinity",)),
-        ([1e300, np.inf, 1.0], "float64", ()),
-        ([1e5, 7e4], "float16", ("2 numbers are too large for float16: stored as infinity",)),
-    ],
-)
+@pytest.mark.parametrize(("numbers", "dtype", "remarks"), [
+    ([1e300, np.inf, 1.0], "float32", ("1 number is too large for float32: stored as infinity",)),
+    ([1e300, np.inf, 1.0], "float64", ()),
+    ([1e5, 7e4], "float16", ("2 numbers are too large for float16: stored as infinity",)),
+])  # fmt: skip
 def test_what_overflows_is_remarked(numbers: Any, dtype: str, remarks: Any) -> None:
     assert arranged(np.array([[numbers]]), dtype=dtype).remarks == remarks
 

@@ -294,17 +294,11 @@ def test_a_glob_that_is_no_layer(rnncli: Run, tmp_path: Path) -> None:
     assert rnncli("run", *words, cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.parametrize(
-    "shapes",
-    [
-        [(3, 12), (3, 12), (12,)],  # kernel or recurrent kernel
-        [(9, 5), (9, 3), (9,), (9,)],  # which bias of PyTorch's GRU
-        [(5, 12), (3, 12), (12,), (7, 7)],
-        [(5, 12), (3, 11)],
-        [(0, 12), (3, 12)],
-        [(12,)],
-    ],
-)
+@pytest.mark.parametrize("shapes", [
+    [(3, 12), (3, 12), (12,)],  # kernel or recurrent kernel
+    [(9, 5), (9, 3), (9,), (9,)],  # which bias of PyTorch's GRU
+    [(5, 12), (3, 12), (12,), (7, 7)], [(5, 12), (3, 11)], [(0, 12), (3, 12)], [(12,)],
+])  # fmt: skip
 def test_names_are_not_guessed_where_shapes_do_not_tell(
     rnncli: Run, tmp_path: Path, shapes: list[tuple[int, ...]]
 ) -> None:

@@ -81,25 +81,13 @@ def npy_header(shape: str, descr: str = "'<f4'") -> str:
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize(
-    "header",
-    [
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2",
-        "{" * 300,
-        "-" * 900 + "1",
-        npy_header("(18446744073709551616,)"),
-        npy_header("(-1,)"),
-        npy_header("(9223372036854775807, 0)"),
-        npy_header(f"({'1, ' * 40})"),
-        npy_header("'ab'"),
-        npy_header("(1,)", "'V0'"),
-        npy_header("(1,)", "('<f4', (9999999999999,))"),
-        npy_header("(1,)", "[('a', '<f4', -5)]"),
-        npy_header("(2, 2)", "'>'"),
-        "",
-    ],
-    ids=lambda header: header[-40:],
-)
+@pytest.mark.parametrize("header", [
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2", "{" * 300, "-" * 900 + "1",
+    npy_header("(18446744073709551616,)"), npy_header("(-1,)"), npy_header("(9223372036854775807, 0)"),
+    npy_header(f"({'1, ' * 40})"), npy_header("'ab'"), npy_header("(1,)", "'V0'"),
+    npy_header("(1,)", "('<f4', (9999999999999,))"), npy_header("(1,)", "[('a', '<f4', -5)]"),
+    npy_header("(2, 2)", "'>'"), "",
+], ids=lambda header: header[-40:])  # fmt: skip
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_npy_headers(header: str, version: int, tmp_path: Path) -> None:
     data = npy(header, version=version)

@@ -65,24 +65,18 @@ def test_sentences_have_their_axes_in_order() -> None:
             arranged({**document}, input_axes="time,batch,features")
 
 
-@pytest.mark.parametrize(
-    ("inputs", "said"),
-    [
-        (
-            ["the flim"],
-            "[0] has the word 'flim', which is not in the vocabulary.\nDid you mean Film? The words",
-        ),
-        (["BANK"], "the word 'BANK', which is not in the vocabulary."),  # bank or Bank?
-        (["the", ""], "inputs[1] is an empty sentence."),
-        (["the", " \n\u3000"], "inputs[1] is an empty sentence."),
-        (["the", [[1, 2]]], "inputs[1] is a list of 1, where other inputs are sentences."),
-        ([[[1, 2]], "the"], "inputs[0] is a list of 1, where other inputs are sentences."),
-        (["the", None], "inputs[1] is null, where"),
-        ("the film", 'inputs is the text "the film", not nested lists'),
-        ([[["the"]]], "inputs[0][0][0] is the text"),
-        ([HOSTILE], "which is not in the vocabulary."),
-    ],
-)
+@pytest.mark.parametrize(("inputs", "said"), [
+    (["the flim"], "[0] has the word 'flim', which is not in the vocabulary.\nDid you mean Film? The words"),
+    (["BANK"], "the word 'BANK', which is not in the vocabulary."),  # bank or Bank?
+    (["the", ""], "inputs[1] is an empty sentence."),
+    (["the", " \n\u3000"], "inputs[1] is an empty sentence."),
+    (["the", [[1, 2]]], "inputs[1] is a list of 1, where other inputs are sentences."),
+    ([[[1, 2]], "the"], "inputs[0] is a list of 1, where other inputs are sentences."),
+    (["the", None], "inputs[1] is null, where"),
+    ("the film", 'inputs is the text "the film", not nested lists'),
+    ([[["the"]]], "inputs[0][0][0] is the text"),
+    ([HOSTILE], "which is not in the vocabulary."),
+])  # fmt: skip
 def test_what_is_not_a_sentence_is_refused(inputs: Any, said: str) -> None:
     message = refused(inputs=inputs, words=WORDS)
     assert said in message
@@ -211,23 +205,16 @@ def test_any_words_are_read_or_refused(word: str, sentence: str) -> None:
 def test_the_nearest_answer() -> None:
     names = arranged({"inputs": NUMBERS, "answers": {"-1": "bad", "0": "none", "1": "good"}}).names
     assert [names.answer(value) for value in (-7, -0.6, -0.4, 0.4, 0.9)] == [
-        "bad",
-        "bad",
-        "none",
-        "none",
-        "good",
-    ]
+        "bad", "bad", "none", "none", "good",
+    ]  # fmt: skip
     assert names.answer(float("nan")) == ""
 
 
 def hostile_document() -> str:
     word = "".join(HOSTILE.split())
     names = {
-        "features": [HOSTILE, "b"],
-        "batch": [HOSTILE],
-        "answers": {"0": HOSTILE},
-        "about": {"en": HOSTILE},
-    }
+        "features": [HOSTILE, "b"], "batch": [HOSTILE], "answers": {"0": HOSTILE}, "about": {"en": HOSTILE},
+    }  # fmt: skip
     layer = "LSTM(1, return_sequences=True)"
     return json.dumps({"inputs": [word], "words": {word: [1, 2]}, "layer": layer, **names})
 

@@ -11,18 +11,12 @@ from rnncli.inputs.formats import Source, read
 
 RUN = "run sentence --seed 1 --quiet"
 PRINTED = [
-    RUN,
-    f"{RUN} --lang ko",
-    f"{RUN} --return-sequences --full -l bilstm",
-    f"{RUN} -f csv",
-    f"{RUN} -f markdown",
-    f"{RUN} -f html",
-    f"{RUN} -f svg",
-    "trace sentence --seed 1 --quiet",
+    RUN, f"{RUN} --lang ko", f"{RUN} --return-sequences --full -l bilstm", f"{RUN} -f csv",
+    f"{RUN} -f markdown", f"{RUN} -f html", f"{RUN} -f svg", "trace sentence --seed 1 --quiet",
     "matrix sentence --seed 1 --quiet",
     "explain hidden_state[0,0] sentence --seed 1 --quiet --lang ko",
     "shape",
-]
+]  # fmt: skip
 
 
 COLORED = b"\x1b[1mLSTM(3)\x1b[0m\n\x1b[2minput (1, 4, 5) float32\x1b[0m\n\n 1 2\n"

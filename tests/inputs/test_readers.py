@@ -17,12 +17,8 @@ from rnncli.inputs.source import split_layers, split_source
 def test_every_format_by_its_suffix() -> None:
     suffixes = {
         **{f".{name}": name for name in ("json", "ndjson", "csv", "npy", "npz", "safetensors", "h5")},
-        ".jsonl": "ndjson",
-        ".tsv": "csv",
-        ".CSV": "csv",
-        ".keras": "h5",
-        ".weights.h5": "h5",
-    }
+        ".jsonl": "ndjson", ".tsv": "csv", ".CSV": "csv", ".keras": "h5", ".weights.h5": "h5",
+    }  # fmt: skip
     assert {suffix: format_of(Path(f"folder.x/name{suffix}")) for suffix in suffixes} == suffixes
     assert set(FORMATS) == set(suffixes.values())
     others = [import_module(module) for name, module in FORMATS.items() if name not in ONE_ARRAY]
@@ -40,23 +36,11 @@ def test_a_format_by_any_name() -> None:
         inputs("[[1]]", "jsson")
 
 
-@pytest.mark.parametrize(
-    ("data", "format"),
-    [
-        (b" \n[1", "json"),
-        (b"\xef\xbb\xbf{", "json"),
-        (b"\xef\xbb\xbf", "json"),
-        (b"5", "json"),
-        (b"null", "json"),
-        (b"1,2\n", "csv"),
-        (b"-1\n2\n", "csv"),
-        (b'"a","b"\n1,2\n', "csv"),
-        (b"temperature\n1\n", "csv"),
-        (b"level\n1\n", "csv"),
-        (b".5;1\n", "csv"),
-        (b"NaN\n", "csv"),
-    ],
-)
+@pytest.mark.parametrize(("data", "format"), [
+    (b" \n[1", "json"), (b"\xef\xbb\xbf{", "json"), (b"\xef\xbb\xbf", "json"), (b"5", "json"),
+    (b"null", "json"), (b"1,2\n", "csv"), (b"-1\n2\n", "csv"), (b'"a","b"\n1,2\n', "csv"),
+    (b"temperature\n1\n", "csv"), (b"level\n1\n", "csv"), (b".5;1\n", "csv"), (b"NaN\n", "csv"),
+])  # fmt: skip
 def test_standard_input_is_sniffed(data: bytes, format: str) -> None:
     assert detect_format(Source("standard input", data)) == format
 

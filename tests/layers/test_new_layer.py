@@ -112,20 +112,13 @@ def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
 
 @pytest.mark.parametrize(
     ("args", "reason"),
-    [
-        (("run", "--engine", "torch"), "the engine torch cannot compute this: it has no module for Twin."),
-        (("run", "--engine", "onnx"), "the engine onnx cannot compute this: it has no node for Twin."),
-        (
-            ("export", "--to", "onnx", "-o", "t.onnx"),
-            "--to onnx cannot express this: it has no node for Twin.",
-        ),
-        (
-            ("weights", "--to", "torch"),
-            "Twin cannot be converted to PyTorch's layout: it has no module for Twin.",
-        ),
-    ],
+    [(("run", "--engine", "torch"), "the engine torch cannot compute this: it has no module for Twin."),
+     (("run", "--engine", "onnx"), "the engine onnx cannot compute this: it has no node for Twin."),
+     (("export", "--to", "onnx", "-o", "t.onnx"), "--to onnx cannot express this: it has no node for Twin."),
+     (("weights", "--to", "torch"),
+      "Twin cannot be converted to PyTorch's layout: it has no module for Twin.")],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
+)  # fmt: skip
 def test_what_does_not_know_the_step_refuses_it(
     args: tuple[str, ...], reason: str, rnncli_with_twin: Run
 ) -> None:

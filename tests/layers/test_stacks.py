@@ -56,14 +56,11 @@ def test_the_layer_above_gets_what_it_gets_in_a_functional_model(layers: list[st
     assert "check: compared with a functional model of these layers in Keras" in result.remarks
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        ["LSTM(4, return_sequences=True)", "LSTM(2, return_state=True)"],
-        ["LSTM(4, return_state=True)"],
-        ["LSTM(4, return_state=True)", "Dropout(0.5)"],  # Sequential takes this one
-    ],
-)
+@pytest.mark.parametrize("layers", [
+    ["LSTM(4, return_sequences=True)", "LSTM(2, return_state=True)"],
+    ["LSTM(4, return_state=True)"],
+    ["LSTM(4, return_state=True)", "Dropout(0.5)"],  # Sequential takes this one
+])  # fmt: skip
 def test_a_stack_that_sequential_takes_has_no_note(layers: list[str]) -> None:
     assert not [text for text in rnncli.run(X, layers).remarks if "Sequential" in str(text)]
 
@@ -147,12 +144,9 @@ def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
 def test_names_of_cells_and_of_layers_do_not_collide(capfd: pytest.CaptureFixture[str]) -> None:
     outputs = json.loads(print_answer(capfd, "run", "--all-layers", "-f", "json"))["outputs"]
     assert [tensor["name"] for tensor in outputs] == [
-        "0/hidden_states",
-        "1/hidden_state",
-        "1/cell_0/last_hidden_state",
-        "1/cell_1/last_hidden_state",
+        "0/hidden_states", "1/hidden_state", "1/cell_0/last_hidden_state", "1/cell_1/last_hidden_state",
         "1/cell_1/last_cell_state",
-    ]
+    ]  # fmt: skip
     assert outputs[2]["meaning"] == "layer 1, cell 0: hidden state of the last time step"
 
 
@@ -197,13 +191,9 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_a_case_is_checked_once(counts: Counter[str], memory: int | None) -> None:
     states = [np.ones((40, 3)), np.ones((40, 3))]
     rnncli.run(
-        np.ones((40, 4, 2)),
-        "LSTM(3)",
-        weights=WEIGHTS,
-        initial_state=states,
-        mask=np.ones((40, 4), bool),
+        np.ones((40, 4, 2)), "LSTM(3)", weights=WEIGHTS, initial_state=states, mask=np.ones((40, 4), bool),
         memory=memory,
-    )
+    )  # fmt: skip
     assert counts == {"check_weights": 1, "check_states": 1, "require_mask": 1}
 
 
@@ -224,17 +214,13 @@ def calls(work: Callable[[], object]) -> int:
     return pstats.Stats(profile).total_calls  # type: ignore[attr-defined, no-any-return]
 
 
-@pytest.mark.parametrize(
-    "work",
-    [
-        lambda depth: run(specs.from_flags([LAYER] * depth, {})),
-        lambda depth: run(specs.from_flags([TRAINED] * depth, {}), training=True),
-        lambda depth: outline(specs.from_flags([LAYER] * depth, {}), ONE.shape),
-        lambda depth: specs.from_flags([LAYER] * depth, {"return_state": True}),
-        lambda depth: tracing.trace(Case(specs.from_flags([LAYER] * depth, {}), ONE)),
-    ],
-    ids=["run", "training", "shape", "flags", "trace"],
-)
+@pytest.mark.parametrize("work", [
+    lambda depth: run(specs.from_flags([LAYER] * depth, {})),
+    lambda depth: run(specs.from_flags([TRAINED] * depth, {}), training=True),
+    lambda depth: outline(specs.from_flags([LAYER] * depth, {}), ONE.shape),
+    lambda depth: specs.from_flags([LAYER] * depth, {"return_state": True}),
+    lambda depth: tracing.trace(Case(specs.from_flags([LAYER] * depth, {}), ONE)),
+], ids=["run", "training", "shape", "flags", "trace"])  # fmt: skip
 @pytest.mark.slow
 def test_four_times_the_layers_take_four_times_the_work(work: Callable[[int], object]) -> None:
     work(2)

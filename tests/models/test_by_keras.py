@@ -65,17 +65,11 @@ def expected_of(model: Any, texts: Any = TEXTS) -> Any:
     return np.asarray(model(keras.ops.convert_to_tensor(texts)))
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("x.json", json.dumps(TEXTS)),
-        ("named.json", json.dumps({"text": TEXTS})),
-        ("x.csv", "text\n" + "\n".join(TEXTS)),
-        ("bare.csv", "\n".join(TEXTS)),
-        ("x.npy", np.array(TEXTS)),
-        ("x.npz", np.array(TEXTS)),
-    ],
-)
+@pytest.mark.parametrize(("name", "content"), [
+    ("x.json", json.dumps(TEXTS)), ("named.json", json.dumps({"text": TEXTS})),
+    ("x.csv", "text\n" + "\n".join(TEXTS)), ("bare.csv", "\n".join(TEXTS)), ("x.npy", np.array(TEXTS)),
+    ("x.npz", np.array(TEXTS)),
+])  # fmt: skip
 @pytest.mark.slow
 def test_text_is_turned_into_ids_by_keras(
     rnncli: Run, tagger: tuple[Path, Any], name: str, content: Any

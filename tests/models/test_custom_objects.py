@@ -185,14 +185,11 @@ def test_a_cell_of_a_script_has_no_module_in_the_file(rnncli: Run, folder: Path,
     np.testing.assert_allclose(tensor["values"], model(X), atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("class Scale:\n  x = )\n", "line 2 is not Python"),
-        ("Scale = Attention = int\n1 / 0\n", "bad.py failed: ZeroDivisionError: division by zero."),
-        ("import secrets_of_none\nScale = Attention = int", "No module named 'secrets_of_none'"),
-    ],
-)
+@pytest.mark.parametrize(("text", "said"), [
+    ("class Scale:\n  x = )\n", "line 2 is not Python"),
+    ("Scale = Attention = int\n1 / 0\n", "bad.py failed: ZeroDivisionError: division by zero."),
+    ("import secrets_of_none\nScale = Attention = int", "No module named 'secrets_of_none'"),
+])  # fmt: skip
 def test_a_file_that_fails_is_said_so(rnncli: Run, folder: Path, tagger: Any, text: str, said: str) -> None:
     (folder / "bad.py").write_text(text)
     refused = rnncli(

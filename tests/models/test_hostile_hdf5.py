@@ -163,15 +163,10 @@ def deep_groups(file: h5py.File) -> None:
 TWICE = "a group in it appears in several places"
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (doubled_groups, TWICE),
-        (link_to_itself, TWICE),
-        (link_to_root, TWICE),
-        (deep_groups, "nested more than"),
-    ],
-)
+@pytest.mark.parametrize(("make", "said"), [
+    (doubled_groups, TWICE), (link_to_itself, TWICE), (link_to_root, TWICE),
+    (deep_groups, "nested more than"),
+])  # fmt: skip
 def test_links_without_end(tmp_path: Path, make: Callable[[h5py.File], None], said: str) -> None:
     """They are walked in no time; the child that reads them has a limit of its own."""
     with h5py.File(tmp_path / "w.h5", "w") as file:
@@ -184,14 +179,11 @@ def assert_no_child() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-@pytest.mark.parametrize(
-    ("broken", "said"),
-    [
-        (lambda *_: os.kill(os.getpid(), signal.SIGSEGV), "the HDF5 library could not read it"),
-        (lambda *_: [None for _ in itertools.count() if False], "it took too long"),
-        (lambda *_: bytearray(2**34), "it is not a Keras file, or it is damaged"),
-    ],
-)
+@pytest.mark.parametrize(("broken", "said"), [
+    (lambda *_: os.kill(os.getpid(), signal.SIGSEGV), "the HDF5 library could not read it"),
+    (lambda *_: [None for _ in itertools.count() if False], "it took too long"),
+    (lambda *_: bytearray(2**34), "it is not a Keras file, or it is damaged"),
+])  # fmt: skip
 @pytest.mark.slow
 def test_crash_loop_and_explosion_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str

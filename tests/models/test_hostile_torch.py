@@ -241,16 +241,10 @@ def test_a_view_with_opposite_signs() -> None:
     assert (weights(found)["kernel"] == -1).all()
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        name("os", "system"),
-        name("posix", "system"),
-        name("builtins", "eval"),
-        name("torch", "load"),
-        name("torch.hub", "load"),
-    ],
-)
+@pytest.mark.parametrize("function", [
+    name("os", "system"), name("posix", "system"), name("builtins", "eval"), name("torch", "load"),
+    name("torch.hub", "load"),
+])  # fmt: skip
 @pytest.mark.parametrize("beside", [False, True])
 def test_no_function_is_called(function: bytes, beside: bool, tmp_path: Path) -> None:
     mark = tmp_path / "run"

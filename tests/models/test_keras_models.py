@@ -58,20 +58,13 @@ def cells(k: Any) -> Any:
 
 def chain(k: Any) -> Any:
     layers = k.layers
-    model = k.Sequential(
-        [
-            layers.Embedding(6, 4),
-            layers.SpatialDropout1D(0.2),
-            layers.Conv1D(5, 3, padding="same", activation="relu"),
-            layers.Bidirectional(layers.LSTM(3, return_sequences=True), merge_mode="ave"),
-            layers.TimeDistributed(
-                k.Sequential([layers.Dense(4), layers.BatchNormalization(), layers.Dense(3)])
-            ),
-            layers.GRU(2, reset_after=False),
-            layers.Dropout(0.5),
-            layers.Dense(1, activation="sigmoid"),
-        ]
-    )
+    model = k.Sequential([
+        layers.Embedding(6, 4), layers.SpatialDropout1D(0.2),
+        layers.Conv1D(5, 3, padding="same", activation="relu"),
+        layers.Bidirectional(layers.LSTM(3, return_sequences=True), merge_mode="ave"),
+        layers.TimeDistributed(k.Sequential([layers.Dense(4), layers.BatchNormalization(), layers.Dense(3)])),
+        layers.GRU(2, reset_after=False), layers.Dropout(0.5), layers.Dense(1, activation="sigmoid"),
+    ])  # fmt: skip
     model.build((None, 6))
     return model, {None: IDS}
 
@@ -281,38 +274,29 @@ def model_of_a_model(call: Any) -> dict[str, Any]:
     return of_layers(GIVEN, inside, inputs=x, outputs=[["inside", 1, 0]])
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ([], "its config does not describe a Keras model."),
-        ({"class_name": "Functional"}, "its config does not describe a Keras model."),
-        ({"class_name": "Functional", "config": {"layers": 3, "input_layers": [], "output_layers": []}}, ""),
-        ({"class_name": "Sequential", "config": {"layers": []}}, "None: there is no layer in this model."),
-        ({"class_name": "Sequential", "config": {"name": "s"}}, "the config of this model has no layers."),
-        (
-            {"class_name": "Sequential", "config": {"layers": [{"class_name": "LSTM", "config": {}}]}},
-            "lstm: its config has no recurrent_activation",
-        ),
-        (
-            of_layers(
-                *(
-                    {"class_name": "Add", "name": one, "config": {}, "inbound_nodes": [[[other, 0, 0]]]}
-                    for one, other in ("ab", "ba")
-                ),
-                outputs=[["b", 0, 0]],
+@pytest.mark.parametrize(("config", "said"), [
+    ([], "its config does not describe a Keras model."),
+    ({"class_name": "Functional"}, "its config does not describe a Keras model."),
+    ({"class_name": "Functional", "config": {"layers": 3, "input_layers": [], "output_layers": []}}, ""),
+    ({"class_name": "Sequential", "config": {"layers": []}}, "None: there is no layer in this model."),
+    ({"class_name": "Sequential", "config": {"name": "s"}}, "the config of this model has no layers."),
+    ({"class_name": "Sequential", "config": {"layers": [{"class_name": "LSTM", "config": {}}]}},
+     "lstm: its config has no recurrent_activation"),
+    (
+        of_layers(
+            *(
+                {"class_name": "Add", "name": one, "config": {}, "inbound_nodes": [[[other, 0, 0]]]}
+                for one, other in ("ab", "ba")
             ),
-            "a: the input of this layer depends on its own output.",
+            outputs=[["b", 0, 0]],
         ),
-        (
-            model_of_a_model([["x", 0, 0, {}], ["x", 0, 0, {}]]),
-            "inside: this model has 1 input, and it is called with 2.",
-        ),
-        (
-            model_of_a_model([["x", 0, 0, {"mask": [["x", 0, 0], ["x", 0, 0]]}]]),
-            "inside: it has 1 input and gets 2 masks.",
-        ),
-    ],
-)
+        "a: the input of this layer depends on its own output.",
+    ),
+    (model_of_a_model([["x", 0, 0, {}], ["x", 0, 0, {}]]),
+     "inside: this model has 1 input, and it is called with 2."),
+    (model_of_a_model([["x", 0, 0, {"mask": [["x", 0, 0], ["x", 0, 0]]}]]),
+     "inside: it has 1 input and gets 2 masks."),
+])  # fmt: skip
 def test_a_config_that_is_none_is_bad_input(tmp_path: Path, config: Any, said: str, whole: Any) -> None:
     _, folder = whole
     with zipfile.ZipFile(folder / "m.keras") as archive:

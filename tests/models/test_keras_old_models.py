@@ -143,13 +143,8 @@ def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path: Path, shift: An
     write(tmp_path / "m.h5", "2.2.0", config, {"x": [], "inside": pairs(paths, arrays)})
     graph = graph_in(tmp_path / "m.h5")
     assert [node.name for node in graph.nodes[1:]] == [
-        "inside/deep",
-        "inside/norm",
-        "inside/out",
-        "inside/deep@1",
-        "inside/norm@1",
-        "inside/out@1",
-    ]
+        "inside/deep", "inside/norm", "inside/out", "inside/deep@1", "inside/norm@1", "inside/out@1",
+    ]  # fmt: skip
     assert graph.nodes[4].args == (Ref("inside/out"),)
     assert graph.outputs == (Ref("inside/out@1"),)
     norm = graph.nodes[2].weights

@@ -46,29 +46,21 @@ def test_inputs_that_fit() -> None:
     assert models.Model(one).fit_inputs(IDS.astype(float))["ids"].dtype == "int64"
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"ids": IDS}, r"missing inputs: x, flag"),
-        ({**FINE, "idz": IDS}, r"no input 'idz'. Did you mean ids"),
-        (IDS, r"the model has 3 inputs.*\n.*ids: \(batch, 4\), float32"),
-        (
-            {**FINE, "ids": IDS[..., None]},
-            r"ids: the model expects \(batch, 4\), float32; got shape \(2, 4, 1\)",
-        ),
-        (
-            {**FINE, "ids": IDS[:, :3]},
-            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive axis 1 the size 4, not 3",
-        ),
-        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive a batch of 2, not of 3"),
-        ({**FINE, "ids": IDS + 0.5}, r"token ids for the layer table.*0 to 8; ids\[0, 0\] is 1\.5"),
-        ({**FINE, "ids": IDS * 5}, r"ids\[0, 1\] is 10"),
-        ({**FINE, "ids": -IDS}, r"ids\[0, 0\] is -1"),
-        ({**FINE, "ids": [[1, 2], [3]]}, r"ids: .* other than an array of numbers"),
-        ({**FINE, "ids": [["a", "b", "c", "d"]]}, r"ids: .* other than an array of numbers"),
-        ({**FINE, "flag": np.full((2, 1), 2)}, r"flag: the model expects whole numbers \(bool\)"),
-    ],
-)
+@pytest.mark.parametrize(("given", "message"), [
+    ({"ids": IDS}, r"missing inputs: x, flag"),
+    ({**FINE, "idz": IDS}, r"no input 'idz'. Did you mean ids"),
+    (IDS, r"the model has 3 inputs.*\n.*ids: \(batch, 4\), float32"),
+    ({**FINE, "ids": IDS[..., None]}, r"ids: the model expects \(batch, 4\), float32; got shape \(2, 4, 1\)"),
+    ({**FINE, "ids": IDS[:, :3]},
+     r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive axis 1 the size 4, not 3"),
+    ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive a batch of 2, not of 3"),
+    ({**FINE, "ids": IDS + 0.5}, r"token ids for the layer table.*0 to 8; ids\[0, 0\] is 1\.5"),
+    ({**FINE, "ids": IDS * 5}, r"ids\[0, 1\] is 10"),
+    ({**FINE, "ids": -IDS}, r"ids\[0, 0\] is -1"),
+    ({**FINE, "ids": [[1, 2], [3]]}, r"ids: .* other than an array of numbers"),
+    ({**FINE, "ids": [["a", "b", "c", "d"]]}, r"ids: .* other than an array of numbers"),
+    ({**FINE, "flag": np.full((2, 1), 2)}, r"flag: the model expects whole numbers \(bool\)"),
+])  # fmt: skip
 def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         models.Model(embedding_graph()).fit_inputs(given)

@@ -95,14 +95,10 @@ def test_joined_masks_by_the_keras_that_saved_them(
     assert ["Keras 3.0 to 3.3" in note for note in map(str, earliest.notes)] == [True] * notes
 
 
-@pytest.mark.parametrize(
-    ("origin", "rules"),
-    [
-        ("Keras 2.2.4-tf", "Keras 2"), ("Keras 2.15.0", "Keras 2"), ("Keras", "Keras 2"),
-        ("Keras 3.3.3", "Keras 3.0 to 3.3"), ("Keras 3.4.0", "today's Keras"),
-        ("Keras 3.15.1", "today's Keras"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("origin", "rules"), [
+    ("Keras 2.2.4-tf", "Keras 2"), ("Keras 2.15.0", "Keras 2"), ("Keras", "Keras 2"),
+    ("Keras 3.3.3", "Keras 3.0 to 3.3"), ("Keras 3.4.0", "today's Keras"), ("Keras 3.15.1", "today's Keras"),
+])  # fmt: skip
 def test_the_version_says_whose_rules_hold(origin: str, rules: str) -> None:
     from rnncli.layers.plain import rules_of
 
@@ -136,13 +132,10 @@ def attention(x: Any, _: Any) -> list[Any]:
     """A .keras file numbers their weights: each needs its name."""
     y = L.LSTM(3, **SEQUENCE)(x)
     return [
-        L.Attention(use_scale=True)([y, x]),
-        L.Attention(score_mode="concat")([y, x]),
+        L.Attention(use_scale=True)([y, x]), L.Attention(score_mode="concat")([y, x]),
         L.Attention(use_scale=True, score_mode="concat")([y, x]),
-        L.AdditiveAttention()([y, x]),
-        L.AdditiveAttention(use_scale=False)([y, x]),
-        L.RMSNormalization()(y),
-    ]
+        L.AdditiveAttention()([y, x]), L.AdditiveAttention(use_scale=False)([y, x]), L.RMSNormalization()(y),
+    ]  # fmt: skip
 
 
 def numbers_of_its_own(x: Any, _: Any) -> list[Any]:

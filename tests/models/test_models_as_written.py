@@ -307,29 +307,21 @@ def translator(k: Any) -> Any:
 def masked_tagger(k: Any) -> Any:
     layers = k.layers
     forward = layers.LSTM(3, return_sequences=True, recurrent_dropout=0.1)
-    return k.Sequential(
-        [
-            k.Input((None,), dtype="int32"),
-            layers.Embedding(10, 4, mask_zero=True),
-            layers.SpatialDropout1D(0.2),
-            layers.Bidirectional(forward),
-            layers.Bidirectional(layers.GRU(2, return_sequences=True), merge_mode="sum"),
-            layers.TimeDistributed(layers.Dense(4, activation="softmax")),
-        ]
-    ), [IDS.numpy()]
+    return k.Sequential([
+        k.Input((None,), dtype="int32"), layers.Embedding(10, 4, mask_zero=True),
+        layers.SpatialDropout1D(0.2), layers.Bidirectional(forward),
+        layers.Bidirectional(layers.GRU(2, return_sequences=True), merge_mode="sum"),
+        layers.TimeDistributed(layers.Dense(4, activation="softmax")),
+    ]), [IDS.numpy()]  # fmt: skip
 
 
 def character_model(k: Any) -> Any:
     layers = k.layers
-    return k.Sequential(
-        [
-            k.Input(batch_shape=X.shape),
-            layers.LSTM(5, return_sequences=True, stateful=True),
-            layers.Dropout(0.2),
-            layers.LSTM(4, stateful=True),
-            layers.Dense(4, activation="softmax"),
-        ]
-    ), [X.numpy()]
+    return k.Sequential([
+        k.Input(batch_shape=X.shape),
+        layers.LSTM(5, return_sequences=True, stateful=True),
+        layers.Dropout(0.2), layers.LSTM(4, stateful=True), layers.Dense(4, activation="softmax"),
+    ]), [X.numpy()]  # fmt: skip
 
 
 def documents(k: Any) -> Any:

@@ -25,26 +25,17 @@ SAID = (
 def masked_layer(name: str = "encoder/while", *, state: Any = ("batch", UNITS)) -> Any:
     """A SimpleRNN as tf2onnx writes it: a counter, the state and a weight go through the Loop."""
     body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go"], ["on"]),
-            helper.make_node("Add", ["t", "step"], ["t1"]),
-            helper.make_node("Gather", ["X", "t"], ["x"]),
-            helper.make_node("MatMul", ["x", "kernel"], ["xk"]),
-            helper.make_node("MatMul", ["h", "r"], ["hr"]),
-            helper.make_node("Add", ["xk", "hr"], ["sum"]),
-            helper.make_node("Tanh", ["sum"], ["h1"]),
-            helper.make_node("Identity", ["r"], ["r1"]),
-            helper.make_node("Identity", ["r1"], ["r2"]),
-        ],
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["t", "step"], ["t1"]),
+         helper.make_node("Gather", ["X", "t"], ["x"]),
+         helper.make_node("MatMul", ["x", "kernel"], ["xk"]),
+         helper.make_node("MatMul", ["h", "r"], ["hr"]), helper.make_node("Add", ["xk", "hr"], ["sum"]),
+         helper.make_node("Tanh", ["sum"], ["h1"]), helper.make_node("Identity", ["r"], ["r1"]),
+         helper.make_node("Identity", ["r1"], ["r2"])],
         "body",
-        [
-            INFO("i", INT, []), INFO("go", BOOL, []), INFO("t", INT, []),
-            INFO("h", FLOAT, state), INFO("r", FLOAT, [UNITS, UNITS]),
-        ],
-        [
-            INFO("on", BOOL, []), INFO("t1", INT, []), INFO("h1", FLOAT, state),
-            INFO("r2", FLOAT, [UNITS, UNITS]),
-        ],
+        [INFO("i", INT, []), INFO("go", BOOL, []), INFO("t", INT, []), INFO("h", FLOAT, state),
+         INFO("r", FLOAT, [UNITS, UNITS])],
+        [INFO("on", BOOL, []), INFO("t1", INT, []), INFO("h1", FLOAT, state),
+         INFO("r2", FLOAT, [UNITS, UNITS])],
     )  # fmt: skip
     return helper.make_node(
         "Loop", ["count", "", "zero", "start", "recurrent"], ["t_end", "H", "r_end"], name=name, body=body

@@ -219,14 +219,11 @@ def test_model_without_recurrent_nodes() -> None:
         assert advice in str(caught.value.advice)
 
 
-@pytest.mark.parametrize(
-    ("attributes", "reason"),
-    [
-        ({"activations": ["Sigmoid", "Tanh", "Affine"]}, "Affine lacks alpha or beta"),
-        ({"activations": ["Sigmoid", "Tanh", "Swish"]}, "Swish is not one of ONNX's"),
-        ({"activations": ["Sigmoid"]}, "names 1 activations, not 3"),
-    ],
-)
+@pytest.mark.parametrize(("attributes", "reason"), [
+    ({"activations": ["Sigmoid", "Tanh", "Affine"]}, "Affine lacks alpha or beta"),
+    ({"activations": ["Sigmoid", "Tanh", "Swish"]}, "Swish is not one of ONNX's"),
+    ({"activations": ["Sigmoid"]}, "names 1 activations, not 3"),
+])  # fmt: skip
 def test_what_is_not_computed_is_refused_by_name(attributes: dict[str, Any], reason: str) -> None:
     arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 3, 2)
     made, feeds = onnx_graphs.single("LSTM", {**arrays, "X": np.ones((2, 1, 3), np.float32)}, **attributes)
@@ -390,13 +387,10 @@ RESHAPE = helper.make_node("Reshape", ["given", "sizes"], ["X"], name="reshape")
 SIZES = "Give inputs of the sizes and values that the model was made for."
 
 
-@pytest.mark.parametrize(
-    ("node", "given", "said"),
-    [
-        (GATHER, IDS, "idx=44 must be within the inclusive range [-9,8]."),
-        (RESHAPE, NUMBERS, "cannot be reshaped to the requested shape"),
-    ],
-)
+@pytest.mark.parametrize(("node", "given", "said"), [
+    (GATHER, IDS, "idx=44 must be within the inclusive range [-9,8]."),
+    (RESHAPE, NUMBERS, "cannot be reshaped to the requested shape"),
+])  # fmt: skip
 @pytest.mark.slow
 def test_what_runtime_refuses(node: Any, given: Any, said: str) -> None:
     """Its reason without places in its source, and advice that fits it."""

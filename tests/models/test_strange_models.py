@@ -140,19 +140,12 @@ def drawing(x: Any) -> dict[str, Any]:
     return {"one": first, "two": second, "free": x}
 
 
-@pytest.mark.parametrize(
-    ("make", "said", "free"),
-    [
-        (of_ones_own, "first (strange>Pooled)", "a.b c"),
-        (refused_when_run, "cannot be run in both directions", "free"),
-        (drawing, "draws random numbers", "free"),
-        (
-            lambda x: {"bad": x, "free": x},
-            "there is no activation 'foo'. Keras cannot run this model",
-            "free",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("make", "said", "free"), [
+    (of_ones_own, "first (strange>Pooled)", "a.b c"),
+    (refused_when_run, "cannot be run in both directions", "free"),
+    (drawing, "draws random numbers", "free"),
+    (lambda x: {"bad": x, "free": x}, "there is no activation 'foo'. Keras cannot run this model", "free"),
+])  # fmt: skip
 @pytest.mark.slow
 def test_following_the_advice_leads_to_numbers(
     rnncli: Run, tmp_path: Path, make: Any, said: str, free: str
@@ -235,14 +228,11 @@ def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     assert set(found) == {"e/output", "lstm/hidden_state", "dense/output"}
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        ('["a", 0, 0]', '["a", 0, "x"]', "a: the model's config has no output x of it."),
-        ('["a", 0, 0]', '["a", 0, 7]', "the layer b (GRU) takes an output that no layer has."),
-        ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
-    ],
-)
+@pytest.mark.parametrize(("before", "after", "message"), [
+    ('["a", 0, 0]', '["a", 0, "x"]', "a: the model's config has no output x of it."),
+    ('["a", 0, 0]', '["a", 0, 7]', "the layer b (GRU) takes an output that no layer has."),
+    ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
+])  # fmt: skip
 @pytest.mark.slow
 def test_a_damaged_config_is_refused(
     before: str, after: str, message: str, rnncli: Run, tmp_path: Path

@@ -90,15 +90,11 @@ NUMBER = re.compile(r"-?\d+\.\d{4}(e[+-]\d\d)?|NaN|-?inf")
 
 
 @given(
-    batch=st.integers(1, 12),
-    timesteps=st.integers(1, 40),
-    units=st.integers(1, 40),
+    batch=st.integers(1, 12), timesteps=st.integers(1, 40), units=st.integers(1, 40),
     width=st.integers(44, 200),
     scale=st.sampled_from([1e-30, 1e-4, 1.0, 3e4, 1e30]),
-    full=st.booleans(),
-    lang=st.sampled_from(["en", "ko"]),
-    ascii=st.booleans(),
-)
+    full=st.booleans(), lang=st.sampled_from(["en", "ko"]), ascii=st.booleans(),
+)  # fmt: skip
 @pytest.mark.slow
 def test_every_line_fits_and_no_number_is_cut_whatever_the_size(
     batch: Any, timesteps: Any, units: Any, width: Any, scale: Any, full: Any, lang: Any, ascii: Any
@@ -190,23 +186,17 @@ def _same(back: Any, values: Any) -> Any:
 SHORT = np.array([[0.1, 3.0, 65504]])
 
 
-@pytest.mark.parametrize(
-    ("values", "precision", "text"),
-    [
-        (
-            np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32),
-            None,
-            '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]',
-        ),
-        (SHORT.astype(np.float16), None, "[[0.1,3.0,65500.0]]"),
-        (SHORT.astype(ml_dtypes.bfloat16), None, "[[0.1,3.0,65500.0]]"),
-        (np.array([[0.0, -0.0]], np.float16), None, "[[0.0,-0.0]]"),
-        (np.array([[0.1, 1 / 3]]), None, "[[0.1,0.3333333333333333]]"),
-        (np.array([[0.1, 1 / 3]], ">f8"), None, "[[0.1,0.3333333333333333]]"),
-        (np.array([[0.2348, -0.1036, -0.085]], np.float32), 2, "[[0.23,-0.1,-0.09]]"),
-        (np.array([[3e38, np.nan]], np.float32), 4, '[[3e+38,"NaN"]]'),
-    ],
-)
+@pytest.mark.parametrize(("values", "precision", "text"), [
+    (np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32),
+     None, '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]'),
+    (SHORT.astype(np.float16), None, "[[0.1,3.0,65500.0]]"),
+    (SHORT.astype(ml_dtypes.bfloat16), None, "[[0.1,3.0,65500.0]]"),
+    (np.array([[0.0, -0.0]], np.float16), None, "[[0.0,-0.0]]"),
+    (np.array([[0.1, 1 / 3]]), None, "[[0.1,0.3333333333333333]]"),
+    (np.array([[0.1, 1 / 3]], ">f8"), None, "[[0.1,0.3333333333333333]]"),
+    (np.array([[0.2348, -0.1036, -0.085]], np.float32), 2, "[[0.23,-0.1,-0.09]]"),
+    (np.array([[3e38, np.nan]], np.float32), 4, '[[3e+38,"NaN"]]'),
+])  # fmt: skip
 def test_json_writes_the_shortest_that_reads_back(values: Any, precision: Any, text: str) -> None:
     answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     assert text in drawn(answer, "json", precision=precision)

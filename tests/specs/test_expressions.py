@@ -17,26 +17,19 @@ def call(name: str, /, *args: Any, **kwargs: Any) -> CallExpression:
     return CallExpression(name, args, kwargs, NOWHERE)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("LSTM", BareName("LSTM", NOWHERE)),
-        ("LSTM()", call("LSTM")),
-        ("LSTM(3,)", call("LSTM", 3)),
-        ("keras.layers.LSTM(3)", call("LSTM", 3)),
-        ("tf.keras.layers.LSTM(3)", call("LSTM", 3)),
-        (
-            "Bidirectional(LSTM(3, kernel_initializer=Constant(-0.1)), merge_mode=None)",
-            call(
-                "Bidirectional", call("LSTM", 3, kernel_initializer=call("Constant", -0.1)), merge_mode=None
-            ),
-        ),
-        ("[LSTM(3), GRU(2)]", [call("LSTM", 3), call("GRU", 2)]),
-        ("f(activation=tanh)", call("f", activation=BareName("tanh", NOWHERE))),
-        ("  \n LSTM(\n 3,  # units\r\n name='#(((')\n", call("LSTM", 3, name="#(((")),
-        ("'" + "(" * 200 + "'", "(" * 200),
-    ],
-)
+@pytest.mark.parametrize(("text", "expected"), [
+    ("LSTM", BareName("LSTM", NOWHERE)),
+    ("LSTM()", call("LSTM")),
+    ("LSTM(3,)", call("LSTM", 3)),
+    ("keras.layers.LSTM(3)", call("LSTM", 3)),
+    ("tf.keras.layers.LSTM(3)", call("LSTM", 3)),
+    ("Bidirectional(LSTM(3, kernel_initializer=Constant(-0.1)), merge_mode=None)",
+     call("Bidirectional", call("LSTM", 3, kernel_initializer=call("Constant", -0.1)), merge_mode=None)),
+    ("[LSTM(3), GRU(2)]", [call("LSTM", 3), call("GRU", 2)]),
+    ("f(activation=tanh)", call("f", activation=BareName("tanh", NOWHERE))),
+    ("  \n LSTM(\n 3,  # units\r\n name='#(((')\n", call("LSTM", 3, name="#(((")),
+    ("'" + "(" * 200 + "'", "(" * 200),
+])  # fmt: skip
 def test_what_is_read(text: str, expected: Any) -> None:
     value = parse(text)
     assert value == expected
@@ -130,14 +123,11 @@ def test_nothing_breaks_it(text: str, reason: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "advice"),
-    [
-        ("f(a=1, a=2)", "Leave one of them out."),
-        ("f(1e999)", "Write a smaller number."),
-        ("f(" + "1," * 10_001 + ")", "Write the layer as a Keras config in a file: --layer '@layer.json'"),
-    ],
-)
+@pytest.mark.parametrize(("text", "advice"), [
+    ("f(a=1, a=2)", "Leave one of them out."),
+    ("f(1e999)", "Write a smaller number."),
+    ("f(" + "1," * 10_001 + ")", "Write the layer as a Keras config in a file: --layer '@layer.json'"),
+])  # fmt: skip
 def test_the_advice_is_about_the_fault(text: str, advice: str) -> None:
     with pytest.raises(LayerError) as caught:
         parse(text)

@@ -16,21 +16,12 @@ from rnncli.errors import RnncliError
 from rnncli.layers.case import Case
 
 LAYERS = (
-    "LSTM(3)",
-    "GRU(2)",
-    "SimpleRNN(2)",
-    "Bidirectional(LSTM(2))",
+    "LSTM(3)", "GRU(2)", "SimpleRNN(2)", "Bidirectional(LSTM(2))",
     "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))",
-    "RNN([LSTMCell(2), GRUCell(2)])",
-    "RNN(SimpleRNNCell(2))",
-    "Dense(2)",
-    "Masking()",
-    "Dropout(0.1)",
-    "TimeDistributed(Dense(2))",
-    "ConvLSTM1D(2, 3)",
-    "ConvLSTM2D(2, 3)",
+    "RNN([LSTMCell(2), GRUCell(2)])", "RNN(SimpleRNNCell(2))", "Dense(2)", "Masking()", "Dropout(0.1)",
+    "TimeDistributed(Dense(2))", "ConvLSTM1D(2, 3)", "ConvLSTM2D(2, 3)",
     "LSTM(3, kernel_initializer=Constant(0.1), bias_initializer=VarianceScaling(2.0, 'fan_out', 'uniform'))",
-)
+)  # fmt: skip
 
 
 def nested_list(value: Any, depth: int) -> Any:

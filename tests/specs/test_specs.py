@@ -71,77 +71,58 @@ class TestExpressions:
             theirs = keras_numbers(lambda text=written: oracle.make_layers(text), dtype=dtype_in(expression))
             check_same(numbers((spec,)), theirs)
 
-    @pytest.mark.parametrize(
-        ("expression", "text"),
-        [
-            ("LSTM(3, activation='tanh', use_bias=True)", "LSTM(3)"),
-            ("layers.LSTM(units=3, return_sequences=True)", "LSTM(3, return_sequences=True)"),
-            (
-                "bilstm(4, use_bias=False, merge_mode='sum')",
-                "Bidirectional(LSTM(4, use_bias=False), merge_mode='sum')",
-            ),
-            ("Bidirectional(LSTM(3), merge_mode='SUM')", "Bidirectional(LSTM(3), merge_mode='sum')"),
-            ("Bidirectional(GRU(3), merge_mode='none')", "Bidirectional(GRU(3), merge_mode=None)"),
-            (
-                "GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
-                "GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
-            ),
-            ("ConvLSTM2D(4, (3, 2), padding='same')", "ConvLSTM2D(4, (3, 2), padding='same')"),
-            ("TimeDistributed(Dense(3, activation=None))", "TimeDistributed(Dense(3))"),
-            ("LSTM(3, name='mine', kernel_regularizer=None)", "LSTM(3)"),
-        ],
-    )
+    @pytest.mark.parametrize(("expression", "text"), [
+        ("LSTM(3, activation='tanh', use_bias=True)", "LSTM(3)"),
+        ("layers.LSTM(units=3, return_sequences=True)", "LSTM(3, return_sequences=True)"),
+        ("bilstm(4, use_bias=False, merge_mode='sum')",
+         "Bidirectional(LSTM(4, use_bias=False), merge_mode='sum')"),
+        ("Bidirectional(LSTM(3), merge_mode='SUM')", "Bidirectional(LSTM(3), merge_mode='sum')"),
+        ("Bidirectional(GRU(3), merge_mode='none')", "Bidirectional(GRU(3), merge_mode=None)"),
+        ("GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
+         "GRU(3, bias_initializer=Constant(0.1), dtype='float64')"),
+        ("ConvLSTM2D(4, (3, 2), padding='same')", "ConvLSTM2D(4, (3, 2), padding='same')"),
+        ("TimeDistributed(Dense(3, activation=None))", "TimeDistributed(Dense(3))"),
+        ("LSTM(3, name='mine', kernel_regularizer=None)", "LSTM(3)"),
+    ])  # fmt: skip
     def test_a_description_says_what_differs_from_the_defaults(self, expression: str, text: str) -> None:
         assert specs.describe(specs.build(expression)) == text
 
-    @pytest.mark.parametrize(
-        ("expression", "message"),
-        [
-            ("LSTN(3)", "there is no layer 'LSTN'"),
-            ("RNN(FooCell(3))", "there is no cell 'FooCell'"),
-            (
-                "RNN(StackedRNNCells(LSTMCell(3)))",
-                "StackedRNNCells: cells=LSTMCell(...) is not a list of cells",
-            ),
-            ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes 1 positional argument"),
-            ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),
-            (
-                "Bidirectional(LSTM(3), backward_layer=GRU(4, go_backwards=True), merge_mode='sum')",
-                "3 and 4 units",
-            ),
-            ("Conv1D(3, 2)", "there is no layer 'Conv1D'"),
-            ("LSTM()", "LSTM needs units"),
-            ("LSTM(3, seed=-1)", "seed=-1 is not a whole number from 0 to 9223372036854775807, or None"),
-            (f"Masking({10**400})", "is not a number of 64 bits"),
-            (
-                "ConvLSTM2D(4, (1, 3000000000))",
-                "is not a whole number from 1 to 2147483647, or one for each axis",
-            ),
-            ("LSTM(0)", "units=0 is not a whole number above 0"),
-            ("LSTM(3, reset_after=True)", "LSTM has no argument 'reset_after'"),
-            ("LSTM(3, units=4)", "units is given twice"),
-            ("LSTM(3, return_sequences='yes')", "return_sequences='yes' is not True or False"),
-            ("LSTM(3, dropout=1.5)", "dropout=1.5 is not a number from 0"),
-            ("LSTM(3, activation='tanhh')", "tanhh"),
-            ("LSTM(3, kernel_initializer='glorot')", "glorot"),
-            ("LSTM(3, dtype='int32')", "unknown dtype 'int32'"),
-            ("Bidirectional(Dense(3))", "Dense cannot be run in both directions"),
-            ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
-            ("Bidirectional(LSTM)", "Bidirectional needs a layer with arguments, such as LSTM(3), not LSTM"),
-            ("Bidirectional(LSTMCell(3))", "layer needs a layer such as LSTM(3), not LSTMCell"),
-            ("Bidirectional(LSTM(3), backward_layer=LSTM(3))", "same direction"),
-            (
-                "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True, stateful=True))",
-                "differ in stateful",
-            ),
-            ("RNN(LSTM(3))", "cell needs a cell such as LSTMCell(3), not LSTM"),
-            ("RNN([])", "cell is empty"),
-            ("TimeDistributed(LSTM(3, return_state=True))", "only one tensor can be stacked"),
-            ("TimeDistributed(Bidirectional(GRU(3, return_state=True)))", "also returns states"),
-            ("TimeDistributed(Bidirectional(GRU(3), merge_mode=None))", "returns two outputs"),
-            ("ConvLSTM2D(4)", "ConvLSTM2D needs kernel_size"),
-        ],
-    )
+    @pytest.mark.parametrize(("expression", "message"), [
+        ("LSTN(3)", "there is no layer 'LSTN'"),
+        ("RNN(FooCell(3))", "there is no cell 'FooCell'"),
+        ("RNN(StackedRNNCells(LSTMCell(3)))", "StackedRNNCells: cells=LSTMCell(...) is not a list of cells"),
+        ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes 1 positional argument"),
+        ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),
+        ("Bidirectional(LSTM(3), backward_layer=GRU(4, go_backwards=True), merge_mode='sum')",
+         "3 and 4 units"),
+        ("Conv1D(3, 2)", "there is no layer 'Conv1D'"),
+        ("LSTM()", "LSTM needs units"),
+        ("LSTM(3, seed=-1)", "seed=-1 is not a whole number from 0 to 9223372036854775807, or None"),
+        (f"Masking({10**400})", "is not a number of 64 bits"),
+        ("ConvLSTM2D(4, (1, 3000000000))",
+         "is not a whole number from 1 to 2147483647, or one for each axis"),
+        ("LSTM(0)", "units=0 is not a whole number above 0"),
+        ("LSTM(3, reset_after=True)", "LSTM has no argument 'reset_after'"),
+        ("LSTM(3, units=4)", "units is given twice"),
+        ("LSTM(3, return_sequences='yes')", "return_sequences='yes' is not True or False"),
+        ("LSTM(3, dropout=1.5)", "dropout=1.5 is not a number from 0"),
+        ("LSTM(3, activation='tanhh')", "tanhh"),
+        ("LSTM(3, kernel_initializer='glorot')", "glorot"),
+        ("LSTM(3, dtype='int32')", "unknown dtype 'int32'"),
+        ("Bidirectional(Dense(3))", "Dense cannot be run in both directions"),
+        ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
+        ("Bidirectional(LSTM)", "Bidirectional needs a layer with arguments, such as LSTM(3), not LSTM"),
+        ("Bidirectional(LSTMCell(3))", "layer needs a layer such as LSTM(3), not LSTMCell"),
+        ("Bidirectional(LSTM(3), backward_layer=LSTM(3))", "same direction"),
+        ("Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True, stateful=True))",
+         "differ in stateful"),
+        ("RNN(LSTM(3))", "cell needs a cell such as LSTMCell(3), not LSTM"),
+        ("RNN([])", "cell is empty"),
+        ("TimeDistributed(LSTM(3, return_state=True))", "only one tensor can be stacked"),
+        ("TimeDistributed(Bidirectional(GRU(3, return_state=True)))", "also returns states"),
+        ("TimeDistributed(Bidirectional(GRU(3), merge_mode=None))", "returns two outputs"),
+        ("ConvLSTM2D(4)", "ConvLSTM2D needs kernel_size"),
+    ])  # fmt: skip
     def test_that_mean_nothing_are_refused_with_a_caret(self, expression: str, message: str) -> None:
         with pytest.raises(LayerError) as caught:
             specs.build(expression)
@@ -151,17 +132,11 @@ class TestExpressions:
 
 
 class TestNames:
-    @pytest.mark.parametrize(
-        ("name", "text"),
-        [
-            ("lstm", "LSTM(3)"),
-            ("simple_rnn", "SimpleRNN(3)"),
-            ("SimpleRNN", "SimpleRNN(3)"),
-            ("bilstm", "Bidirectional(LSTM(3))"),
-            ("bi_gru", "Bidirectional(GRU(3))"),
-            ("BiRNN", "Bidirectional(SimpleRNN(3))"),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "text"), [
+        ("lstm", "LSTM(3)"), ("simple_rnn", "SimpleRNN(3)"), ("SimpleRNN", "SimpleRNN(3)"),
+        ("bilstm", "Bidirectional(LSTM(3))"), ("bi_gru", "Bidirectional(GRU(3))"),
+        ("BiRNN", "Bidirectional(SimpleRNN(3))"),
+    ])  # fmt: skip
     def test_case_and_underscores_do_not_matter(self, name: str, text: str) -> None:
         (spec,) = specs.from_flags([name], {})
         assert specs.describe(spec) == text
@@ -177,26 +152,13 @@ class TestNames:
 
 
 class TestFlags:
-    @pytest.mark.parametrize(
-        ("texts", "flags", "document", "expected"),
-        [
-            ([], {}, None, ["LSTM(3)"]),
-            (["lstm"], {"units": None, "use_bias": None}, None, ["LSTM(3)"]),  # flags that were not given
-            (
-                ["Masking()", "dense"],
-                {"activation": "relu"},
-                None,
-                ["Masking()", "Dense(3, activation='relu')"],
-            ),
-            (["GRU(2)"], {}, "LSTM(5)", ["GRU(2)"]),
-            (
-                [],
-                {"merge_mode": "sum"},
-                "Bidirectional(LSTM(2))",
-                ["Bidirectional(LSTM(2), merge_mode='sum')"],
-            ),
-        ],
-    )
+    @pytest.mark.parametrize(("texts", "flags", "document", "expected"), [
+        ([], {}, None, ["LSTM(3)"]),
+        (["lstm"], {"units": None, "use_bias": None}, None, ["LSTM(3)"]),  # flags that were not given
+        (["Masking()", "dense"], {"activation": "relu"}, None, ["Masking()", "Dense(3, activation='relu')"]),
+        (["GRU(2)"], {}, "LSTM(5)", ["GRU(2)"]),
+        ([], {"merge_mode": "sum"}, "Bidirectional(LSTM(2))", ["Bidirectional(LSTM(2), merge_mode='sum')"]),
+    ])  # fmt: skip
     def test_with_what_is_left_out(self, texts: Any, flags: Any, document: Any, expected: list[str]) -> None:
         assert list(map(specs.describe, specs.from_flags(texts, flags, document))) == expected
 
@@ -211,13 +173,10 @@ class TestFlags:
 
     def test_mean_what_they_mean_in_a_script(self) -> None:
         flags = {
-            "units": 4,
-            "return_state": True,
-            "bidirectional": True,
-            "merge_mode": "ave",
+            "units": 4, "return_state": True, "bidirectional": True, "merge_mode": "ave",
             "kernel_initializer": "RandomNormal(stddev=0.5)",
             "recurrent_initializer": "random_uniform:-0.1:0.1",
-        }
+        }  # fmt: skip
         text = (
             "Bidirectional(LSTM(4, return_state=True, kernel_initializer=RandomNormal(stddev=0.5), "
             "recurrent_initializer=RandomUniform(-0.1, 0.1)), merge_mode='ave')"
@@ -284,14 +243,10 @@ def plain(config: Any) -> Any:
 
 
 class TestStacksInOneText:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "[LSTM(3, return_sequences=True), GRU(3)]",
-            "lstm, gru",
-            "Sequential([Input((4, 5)), LSTM(3, return_sequences=True), GRU(3)])",
-        ],
-    )
+    @pytest.mark.parametrize("text", [
+        "[LSTM(3, return_sequences=True), GRU(3)]", "lstm, gru",
+        "Sequential([Input((4, 5)), LSTM(3, return_sequences=True), GRU(3)])",
+    ])  # fmt: skip
     def test_is_a_stack(self, text: str) -> None:
         stack = specs.from_flags([text], {})
         assert [specs.describe(spec) for spec in stack] == ["LSTM(3, return_sequences=True)", "GRU(3)"]

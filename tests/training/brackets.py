@@ -47,16 +47,11 @@ def train(seed: int = SEED) -> dict[str, Any]:
         model.compile(keras.optimizers.Adam(rate), "mse")
         model.fit(inputs, targets, batch_size=256, epochs=epochs, verbose=0)
     return {
-        "about": {
-            "en": "Its cell counts the open brackets. The hidden state, at most 1, cannot.",
-            "ko": "셀이 열린 괄호의 수를 셉니다. 은닉 상태는 1을 넘지 못하므로 셀 수 없습니다.",
-        },
-        "layer": "LSTM(1, return_sequences=True)",
-        "features": ["opens", "closes", "letter"],
-        "inputs": ["( a ( b ) c ) d"],
-        "words": WORDS,
-        "weights": weights_of(layer),
-    }
+        "about": {"en": "Its cell counts the open brackets. The hidden state, at most 1, cannot.",
+                  "ko": "셀이 열린 괄호의 수를 셉니다. 은닉 상태는 1을 넘지 못하므로 셀 수 없습니다."},
+        "layer": "LSTM(1, return_sequences=True)", "features": ["opens", "closes", "letter"],
+        "inputs": ["( a ( b ) c ) d"], "words": WORDS, "weights": weights_of(layer),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -51,16 +51,12 @@ def train(seed: int = SEED) -> dict[str, Any]:
     layer = keras.layers.GRU(1, return_sequences=True)
     words = train_words(taught, targets, counted, layer, WORDS, 3, epochs=400, rate=0.02)
     return {
-        "about": {
-            "en": "Reads a review: good (1) or bad (-1). Only the verdict at the last word was taught.",
-            "ko": "평을 읽고 좋은지(1) 나쁜지(-1) 판단합니다. 마지막 단어에서의 판단만 가르쳤습니다.",
-        },
-        "layer": "GRU(1, return_sequences=True)",
-        "inputs": ["the film is not very good"],
+        "about": {"en": "Reads a review: good (1) or bad (-1). Only the verdict at the last word was taught.",
+                  "ko": "평을 읽고 좋은지(1) 나쁜지(-1) 판단합니다. 마지막 단어에서의 판단만 가르쳤습니다."},
+        "layer": "GRU(1, return_sequences=True)", "inputs": ["the film is not very good"],
         "answers": {"-1": "bad", "1": "good"},
-        "words": {word: words[word] for word in LISTED},
-        "weights": weights_of(layer),
-    }
+        "words": {word: words[word] for word in LISTED}, "weights": weights_of(layer),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

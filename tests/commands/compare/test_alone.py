@@ -183,14 +183,11 @@ def test_of_many_sequences_a_model_is_called_with_the_first_32(tmp_path: Path) -
     assert "is called with each of the first 32 of 33 sequences" in str(found.remarks[-1])
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--split", "2"), "--split does not apply to --alone."),
-        (("--training",), "--alone compares one call without dropout."),
-        ((), "--alone needs several sequences, or masked steps"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (("--split", "2"), "--split does not apply to --alone."),
+    (("--training",), "--alone compares one call without dropout."),
+    ((), "--alone needs several sequences, or masked steps"),
+])  # fmt: skip
 def test_what_is_refused(words: tuple[str, ...], message: str, rnncli: Run) -> None:
     assert message in rnncli("compare", "sentence", "-l", "lstm", "--alone", *words).refusal()
 

@@ -114,15 +114,8 @@ def test_a_tensor_without_a_name_is_found_by_its_shape(rnncli: Run, tmp_path: Pa
 def test_masked_rows_that_are_compared_are_said(rnncli: Run, tmp_path: Path) -> None:
     write(tmp_path, "LSTM", lengths=(6, 2, 4))
     layer = (
-        "-l",
-        "LSTM(4)",
-        "--weights",
-        "w.pt",
-        "--return-sequences",
-        "--return-state",
-        "--mask-value",
-        "0",
-    )
+        "-l", "LSTM(4)", "--weights", "w.pt", "--return-sequences", "--return-state", "--mask-value", "0",
+    )  # fmt: skip
     verdicts, said = compare(rnncli, tmp_path, *layer)
     assert verdicts == {"hidden_states": "differs", "last_hidden_state": "same", "last_cell_state": "same"}
     assert "hidden_states: 6 rows of masked steps count, too" in said

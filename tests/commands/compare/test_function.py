@@ -41,17 +41,10 @@ def test_a_right_form_agrees(function: str, dtype: str, rnncli: Run) -> None:
         assert run["difference"] < (1e-13 if dtype == "float64" else 2e-6)
 
 
-@pytest.mark.parametrize(
-    ("function", "length", "tensor", "step"),
-    [
-        ("lost_state", 17, "outputs", 16),
-        ("late_decay", 1, "outputs", 0),
-        ("no_beta", 1, "outputs", 0),
-        ("unscaled", 1, "outputs", 0),
-        ("transposed", 1, "memory", None),
-        ("eps_outside", 15, "outputs", 1),
-    ],
-)
+@pytest.mark.parametrize(("function", "length", "tensor", "step"), [
+    ("lost_state", 17, "outputs", 16), ("late_decay", 1, "outputs", 0), ("no_beta", 1, "outputs", 0),
+    ("unscaled", 1, "outputs", 0), ("transposed", 1, "memory", None), ("eps_outside", 15, "outputs", 1),
+])  # fmt: skip
 def test_a_fault_is_found_at_its_first_step(
     function: str, length: int, tensor: str, step: int | None, rnncli: Run
 ) -> None:

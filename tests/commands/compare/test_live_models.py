@@ -302,13 +302,10 @@ def test_a_layer_that_reads_the_sequences_as_time_is_said() -> None:
         rnncli.compare(INPUTS[:1], nn.GRU(5, 4, batch_first=True), alone=True)
 
 
-@pytest.mark.parametrize(
-    ("function", "said"),
-    [
-        (lambda m, x: m.gru(x.view(3, 6, 5))[0], "cannot be called with one sequence: shape '[3, 6, 5]' is"),
-        (lambda m, x: (m.gru(x)[0], x.mean()), "output_1 (no axis of the sequences)"),
-    ],
-)
+@pytest.mark.parametrize(("function", "said"), [
+    (lambda m, x: m.gru(x.view(3, 6, 5))[0], "cannot be called with one sequence: shape '[3, 6, 5]' is"),
+    (lambda m, x: (m.gru(x)[0], x.mean()), "output_1 (no axis of the sequences)"),
+])  # fmt: skip
 def test_what_cannot_be_compared_leaves_it_open(function: Any, said: str) -> None:
     found = rnncli.compare(INPUTS, Module(function, gru=gru), alone=True)
     assert found.agrees is None

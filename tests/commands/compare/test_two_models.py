@@ -264,19 +264,13 @@ def test_a_described_layer_beside_a_model(folder: Path) -> None:
     assert not package.compare(INPUTS, "LSTM(4)", model, seed=1)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--model", "a.keras", "--map", "a=b"), "--map THEIRS=OURS is for two models."),
-        (("--with", "a.keras"), "--with needs a first model."),
-        (
-            ("--model", "a.keras", "--with", "b.keras", "--split", "2"),
-            "--split does not apply to two models.",
-        ),
-        (("--model", "a.keras", "--with", "b.keras", "--map", "a"), "--map a does not name two layers."),
-        (("--model", "a.keras#encoder", "--with", "b.keras#second"), "no two layers have the same shapes"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (("--model", "a.keras", "--map", "a=b"), "--map THEIRS=OURS is for two models."),
+    (("--with", "a.keras"), "--with needs a first model."),
+    (("--model", "a.keras", "--with", "b.keras", "--split", "2"), "--split does not apply to two models."),
+    (("--model", "a.keras", "--with", "b.keras", "--map", "a"), "--map a does not name two layers."),
+    (("--model", "a.keras#encoder", "--with", "b.keras#second"), "no two layers have the same shapes"),
+])  # fmt: skip
 def test_what_is_refused(
     words: tuple[str, ...], message: str, folder: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,14 +24,8 @@ def test_the_list_is_of_cases_with_names_of_their_own() -> None:
 
 def test_every_attribute_and_input_is_in_a_case_of_each_operator_that_has_it() -> None:
     common = {
-        "direction",
-        "activations",
-        "activation_alpha",
-        "activation_beta",
-        "clip",
-        "layout",
-        "hidden_size",
-    }
+        "direction", "activations", "activation_alpha", "activation_beta", "clip", "layout", "hidden_size",
+    }  # fmt: skip
     attributes = {"RNN": common, "GRU": common | {"linear_before_reset"}, "LSTM": common | {"input_forget"}}
     inputs = {"RNN": INPUTS[:6], "GRU": INPUTS[:6], "LSTM": INPUTS}
     for operator in GATES:

@@ -26,33 +26,16 @@ CELL = f"@'{ROOT}/samples/cells/gated_deltanet.toml'(8)"
 PROGRAM = f"{sys.executable} {ROOT}/tests/faulty_delta.py {{kit}} {{results}}"
 
 PLANTED = {
-    "starts from zeros": "memory",
-    "padding is read": "memory",
-    "lost at 64": "memory",
-    "returned transposed": "memory",
-    "query and key swapped": "query, key",
-    "no silu of the query": "query",
-    "no silu of the key": "key",
-    "relu of the value": "value",
-    "no exp of A_log": "alpha",
-    "no dt_bias": "alpha",
-    "relu for softplus": "alpha",
-    "heads of the value swapped": "value",
-    "eps outside of the key's root": "unit_key",
-    "key not normalized": "unit_key",
-    "unscaled": "unit_query",
-    "scaled by keys": "unit_query",
-    "decay after the update": "memory",
-    "no decay": "decayed",
-    "undecayed memory is corrected": "memory",
-    "no correction": "memory",
-    "correction added": "memory",
-    "beta only on the value": "memory",
-    "no beta": "memory",
-    "outer product transposed": "memory",
-    "reads before the update": "hidden",
-    "memory read transposed": "hidden",
-}
+    "starts from zeros": "memory", "padding is read": "memory", "lost at 64": "memory",
+    "returned transposed": "memory", "query and key swapped": "query, key", "no silu of the query": "query",
+    "no silu of the key": "key", "relu of the value": "value", "no exp of A_log": "alpha",
+    "no dt_bias": "alpha", "relu for softplus": "alpha", "heads of the value swapped": "value",
+    "eps outside of the key's root": "unit_key", "key not normalized": "unit_key", "unscaled": "unit_query",
+    "scaled by keys": "unit_query", "decay after the update": "memory", "no decay": "decayed",
+    "undecayed memory is corrected": "memory", "no correction": "memory", "correction added": "memory",
+    "beta only on the value": "memory", "no beta": "memory", "outer product transposed": "memory",
+    "reads before the update": "hidden", "memory read transposed": "hidden",
+}  # fmt: skip
 """The faults of the kernel, with the line that each changes."""
 
 
@@ -180,14 +163,8 @@ def test_the_files_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
     inputs, outputs = (np.load(kit / "padding_129" / f"{kind}.npz") for kind in ("inputs", "outputs"))
     assert sorted(inputs.files) == sorted(case["inputs"])
     assert sorted(inputs.files) == [
-        "A_log",
-        "dt_bias",
-        "initial_hidden",
-        "initial_memory",
-        "kernel",
-        "lengths",
-        "x",
-    ]
+        "A_log", "dt_bias", "initial_hidden", "initial_memory", "kernel", "lengths", "x",
+    ]  # fmt: skip
     assert inputs["x"].shape == (2, 129, 8)
     assert inputs["lengths"].tolist() == [129, 65]
     assert inputs["initial_memory"].shape == outputs["last_memory"].shape == (2, 4, 2, 2)

@@ -79,14 +79,10 @@ def test_answers_are_judged_and_their_fault_is_named(rnncli: Run, answers: Path)
     document = json.loads(shown.stdout)
     verdicts = {case["name"]: (case["verdict"], case["explanations"]) for case in document["cases"]}
     assert verdicts == {
-        "lstm_forward": ("right", []),
-        "rnn_clip": ("wrong", ["clip ignored"]),
-        "gru_clip": ("refused", []),
-        "lstm_clip": ("wrong", ["clip ignored"]),
-        "gru_clip_bidirectional": ("refused", []),
-        "lstm_clip_bidirectional": ("wrong", ["clip ignored"]),
-        OPEN: ("unclear", []),
-    }
+        "lstm_forward": ("right", []), "rnn_clip": ("wrong", ["clip ignored"]), "gru_clip": ("refused", []),
+        "lstm_clip": ("wrong", ["clip ignored"]), "gru_clip_bidirectional": ("refused", []),
+        "lstm_clip_bidirectional": ("wrong", ["clip ignored"]), OPEN: ("unclear", []),
+    }  # fmt: skip
     (explanation,) = document["explanations"]
     assert explanation["name"] == "clip ignored"
     assert explanation["cases"] == ["rnn_clip", "lstm_clip", "lstm_clip_bidirectional"]

@@ -19,35 +19,29 @@ def rename(*names: str) -> dict[str, Array]:
     return dict(zip(names, RIGHT.values(), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict"),
-    [
-        (RIGHT, "right"),
-        (dict(reversed(RIGHT.items())), "right"),
-        (RIGHT | {"more": np.zeros(3)}, "right"),
-        (rename("arr_0", "arr_1", "arr_2"), "right"),
-        (rename("y", "Y_h", "Y_c"), "right"),
-        (rename("y", "h", "Y_c"), "right"),  # y and h have other shapes
-        (rename("y", "h", "c"), "refused"),  # h and c do not
-        (rename("arr_1", "arr_2", "arr_3"), "refused"),
-        ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"]}, "refused"),
-        ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "x": RIGHT["Y"]}, "refused"),  # of another shape than Y_c
-        ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "c": RIGHT["Y_c"]}, "right"),
-        (
-            {"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "W": RIGHT["Y_h"]},
-            "refused",
-        ),  # an input, of the shape of Y_c
-        ({}, "refused"),
-        (RIGHT | {"Y": np.array(["no number"])}, "refused"),
-        (RIGHT | {"Y_h": RIGHT["Y_c"]}, "wrong"),
-        (RIGHT | {"Y": RIGHT["Y"].swapaxes(0, 1)}, "wrong"),
-        (RIGHT | {"Y": RIGHT["Y"].astype(np.float64)}, "wrong"),
-        (RIGHT | {"Y": RIGHT["Y"] + np.float32(1e-5)}, "right"),
-        (RIGHT | {"Y": RIGHT["Y"] + np.float32(5e-5)}, "wrong"),
-        (RIGHT | {"Y": RIGHT["Y"] * np.float32(np.nan)}, "wrong"),
-        (Failure("crashed", "SIGSEGV"), "crashed"),
-    ],
-)
+@pytest.mark.parametrize(("answer", "verdict"), [
+    (RIGHT, "right"),
+    (dict(reversed(RIGHT.items())), "right"),
+    (RIGHT | {"more": np.zeros(3)}, "right"),
+    (rename("arr_0", "arr_1", "arr_2"), "right"),
+    (rename("y", "Y_h", "Y_c"), "right"),
+    (rename("y", "h", "Y_c"), "right"),  # y and h have other shapes
+    (rename("y", "h", "c"), "refused"),  # h and c do not
+    (rename("arr_1", "arr_2", "arr_3"), "refused"),
+    ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"]}, "refused"),
+    ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "x": RIGHT["Y"]}, "refused"),  # of another shape than Y_c
+    ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "c": RIGHT["Y_c"]}, "right"),
+    ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "W": RIGHT["Y_h"]}, "refused"),  # an input, of the shape of Y_c
+    ({}, "refused"),
+    (RIGHT | {"Y": np.array(["no number"])}, "refused"),
+    (RIGHT | {"Y_h": RIGHT["Y_c"]}, "wrong"),
+    (RIGHT | {"Y": RIGHT["Y"].swapaxes(0, 1)}, "wrong"),
+    (RIGHT | {"Y": RIGHT["Y"].astype(np.float64)}, "wrong"),
+    (RIGHT | {"Y": RIGHT["Y"] + np.float32(1e-5)}, "right"),
+    (RIGHT | {"Y": RIGHT["Y"] + np.float32(5e-5)}, "wrong"),
+    (RIGHT | {"Y": RIGHT["Y"] * np.float32(np.nan)}, "wrong"),
+    (Failure("crashed", "SIGSEGV"), "crashed"),
+])  # fmt: skip
 def test_outputs_are_matched_by_name_else_by_a_shape_of_their_own(
     answer: dict[str, Array] | Failure, verdict: str
 ) -> None:
@@ -67,14 +61,11 @@ def test_an_echo_of_the_input_is_taken_for_no_output_that_is_missing(case: KitCa
         assert name in str(judgement.reason)
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda y: y[0], "Y has shape (1, 3, 4), not (5, 1, 3, 4)."),
-        (lambda y: y.astype(np.float64), "Y is float64, not float32."),
-        (lambda y: np.where(np.arange(4) == 2, 9, y).astype(np.float32), "Y[0, 0, "),
-    ],
-)
+@pytest.mark.parametrize(("change", "reason"), [
+    (lambda y: y[0], "Y has shape (1, 3, 4), not (5, 1, 3, 4)."),
+    (lambda y: y.astype(np.float64), "Y is float64, not float32."),
+    (lambda y: np.where(np.arange(4) == 2, 9, y).astype(np.float32), "Y[0, 0, "),
+])  # fmt: skip
 def test_a_wrong_case_says_how_it_is_wrong(change: Callable[[Array], Array], reason: str) -> None:
     assert str(judge(LSTM, RIGHT | {"Y": change(RIGHT["Y"])}).reason).startswith(reason)
 

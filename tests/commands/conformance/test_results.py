@@ -67,17 +67,13 @@ def zipped_text() -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"PK\x03\x04",
-        npy(),
-        pickle.dumps({"Y": 1}),
-        zipped_text(),
+        b"", b"PK\x03\x04", npy(), pickle.dumps({"Y": 1}), zipped_text(),
         npz_of("{'descr': '<f4', 'fortran_order': (((("),
         npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 10)}"),
         npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", flags=1),  # encrypted
     ],
     ids=["empty", "half", "npy", "pickle", "text", "header", "memory", "encrypted"],
-)
+)  # fmt: skip
 def test_a_file_that_cannot_be_read_is_a_refusal_and_the_others_are_judged(
     tmp_path: Path, content: bytes
 ) -> None:

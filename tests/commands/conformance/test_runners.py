@@ -150,26 +150,17 @@ def test_what_is_written_to_stderr_fills_neither_the_disk_nor_the_memory(tmp_pat
 
 @pytest.mark.parametrize(
     ("action", "verdict"),
-    [
-        ("os.closerange(2, 3)", {}),
-        ("name == 'gru_reverse' and (os.closerange(2, 3), time.sleep(60))", {"gru_reverse": "timed out"}),
-        (
-            "name == 'gru_reverse' and [os.write(2, b'more') for _ in iter(int, 1)]",
-            {"gru_reverse": "timed out"},
-        ),
-        ("name == 'gru_reverse' and (results / f'{name}.txt').mkdir()", {"gru_reverse": "refused"}),
-        ("name == 'gru_reverse' and os.mkfifo(results / f'{name}.txt')", {"gru_reverse": "refused"}),
-        (
-            "name == 'gru_reverse' and (results / f'{name}.txt').symlink_to('/dev/zero')",
-            {"gru_reverse": "refused"},
-        ),
-        (
-            "name == 'gru_reverse' and os.truncate(os.open(results / f'{name}.txt', os.O_CREAT | 1), 2**29)",
-            {"gru_reverse": "refused"},
-        ),
-    ],
+    [("os.closerange(2, 3)", {}),
+     ("name == 'gru_reverse' and (os.closerange(2, 3), time.sleep(60))", {"gru_reverse": "timed out"}),
+     ("name == 'gru_reverse' and [os.write(2, b'more') for _ in iter(int, 1)]", {"gru_reverse": "timed out"}),
+     ("name == 'gru_reverse' and (results / f'{name}.txt').mkdir()", {"gru_reverse": "refused"}),
+     ("name == 'gru_reverse' and os.mkfifo(results / f'{name}.txt')", {"gru_reverse": "refused"}),
+     ("name == 'gru_reverse' and (results / f'{name}.txt').symlink_to('/dev/zero')",
+      {"gru_reverse": "refused"}),
+     ("name == 'gru_reverse' and os.truncate(os.open(results / f'{name}.txt', os.O_CREAT | 1), 2**29)",
+      {"gru_reverse": "refused"})],
     ids=["closed", "closed and silent", "endless", "folder", "pipe", "device", "sparse"],
-)
+)  # fmt: skip
 @pytest.mark.slow
 def test_a_hostile_program_has_its_verdict_in_time_and_the_rest_goes_on(
     tmp_path: Path, action: str, verdict: dict[str, str]

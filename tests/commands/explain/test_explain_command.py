@@ -39,19 +39,11 @@ def test_a_file_in_the_place_of_the_tensor_is_named(rnncli: Any, tmp_path: Any) 
     assert rnncli("explain", "last_cell_state[0,0]", "x.json", cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        ("-l", "bilstm", "--return-sequences"),
-        ("-l", "lstm"),
-        ("-l", "RNN([LSTMCell(2), GRUCell(1)])"),
-        ("-l", "gru", "--bidirectional"),
-        ("-l", "Dense(2)"),
-        ("-l", "lstm", "-l", "Dense(2)"),
-        ("-l", "ConvLSTM1D(2, 3)"),
-        ("-l", "@layer.json"),
-    ],
-)
+@pytest.mark.parametrize("layers", [
+    ("-l", "bilstm", "--return-sequences"), ("-l", "lstm"), ("-l", "RNN([LSTMCell(2), GRUCell(1)])"),
+    ("-l", "gru", "--bidirectional"), ("-l", "Dense(2)"), ("-l", "lstm", "-l", "Dense(2)"),
+    ("-l", "ConvLSTM1D(2, 3)"), ("-l", "@layer.json"),
+])  # fmt: skip
 def test_the_example_is_one_of_the_layers_that_were_named(layers: Any, rnncli: Any, tmp_path: Any) -> None:
     (tmp_path / "plain.json").write_text("[[[1, 2], [3, 4]]]")
     (tmp_path / "layer.json").write_text('{"class_name": "GRU", "config": {"units": 2}}')
@@ -134,15 +126,8 @@ def test_a_sequence_needs_no_flag(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_masked_step_shows_what_it_keeps_and_where_that_came_from(rnncli: Any) -> None:
     """LSTM has a gate called output, so no returned number may be called so."""
     asked = (
-        "-l",
-        "lstm",
-        "--return-sequences",
-        "--seed",
-        "7",
-        "--mask",
-        "[[true,true,false,true]]",
-        "--quiet",
-    )
+        "-l", "lstm", "--return-sequences", "--seed", "7", "--mask", "[[true,true,false,true]]", "--quiet",
+    )  # fmt: skip
     traced = json.loads(rnncli("trace", *asked, "-f", "json").stdout)["trace"]
     for text in ("forget[0,2,0]", "output[0,2,0]"):
         gate = text.partition("[")[0]

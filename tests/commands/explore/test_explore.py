@@ -162,16 +162,11 @@ HOLD = ("4", "down", "down", "down", "down", "down", "down", "h")
 
 SCREENS = {
     "first": ("]", "]"),
-    **{name: (name,) for name in ("2", "3", "4")},
-    "e": ("1", "e"),
-    "help": ("?",),
-    "hold_prompt": ("x", "e", "[", "[", *HOLD),
-    "hold_gates": ("enter",),
-    "hold_results": ("1",),
-    "hold_difference": ("d",),
-    "weights_right": ("d", "3", "down", "end"),
+    **{name: (name,) for name in ("2", "3", "4")}, "e": ("1", "e"), "help": ("?",),
+    "hold_prompt": ("x", "e", "[", "[", *HOLD), "hold_gates": ("enter",), "hold_results": ("1",),
+    "hold_difference": ("d",), "weights_right": ("d", "3", "down", "end"),
     "options_below": ("shift+tab", "end"),
-}
+}  # fmt: skip
 """Keys of one screen after the other."""
 
 
@@ -316,20 +311,14 @@ def test_any_size_shows_the_keys_in_its_last_line(size: tuple[int, int], lang: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "layer",
-    [
-        "-l lstm",
-        "-l lstm --return-sequences --return-state",
-        "-l gru --go-backwards --return-sequences --return-state",
-        "-l bilstm --return-sequences --return-state",
-        "-l bigru --merge-mode sum --return-state",
-        "-l bigru --merge-mode none --return-sequences --return-state",
-        "-l 'RNN([LSTMCell(2), GRUCell(4)])' --return-state",
-        "-l lstm -l 'Dense(2)'",
-        "-l 'LSTM(2, return_sequences=True)' -l 'Dense(2)' -l 'GRU(3)' --return-state",
-    ],
-)
+@pytest.mark.parametrize("layer", [
+    "-l lstm", "-l lstm --return-sequences --return-state",
+    "-l gru --go-backwards --return-sequences --return-state", "-l bilstm --return-sequences --return-state",
+    "-l bigru --merge-mode sum --return-state",
+    "-l bigru --merge-mode none --return-sequences --return-state",
+    "-l 'RNN([LSTMCell(2), GRUCell(4)])' --return-state", "-l lstm -l 'Dense(2)'",
+    "-l 'LSTM(2, return_sequences=True)' -l 'Dense(2)' -l 'GRU(3)' --return-state",
+])  # fmt: skip
 def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
     """Whatever the tensor, the sequence, the time step and the unit; and every gate and state."""
     explorer = Explorer(f"rnncli run --input-shape 2,2,2 {layer} --seed 42")
@@ -449,20 +438,11 @@ def test_typed_values_of_rows() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("pressed", "text", "caret", "with_pasted"),
-    [
-        ("", "42", 2, "12"),
-        ("7", "7", 1, "712"),
-        ("backspace", "", 0, "12"),
-        ("end 7", "427", 3, "42712"),
-        ("left 7", "742", 1, "71242"),
-        ("home delete 7", "72", 1, "7122"),
-        ("home backspace left", "42", 0, "1242"),
-        ("right backspace", "4", 1, "412"),
-        ("up x y", "xy", 2, "xy12"),
-    ],
-)
+@pytest.mark.parametrize(("pressed", "text", "caret", "with_pasted"), [
+    ("", "42", 2, "12"), ("7", "7", 1, "712"), ("backspace", "", 0, "12"), ("end 7", "427", 3, "42712"),
+    ("left 7", "742", 1, "71242"), ("home delete 7", "72", 1, "7122"),
+    ("home backspace left", "42", 0, "1242"), ("right backspace", "4", 1, "412"), ("up x y", "xy", 2, "xy12"),
+])  # fmt: skip
 def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int, with_pasted: str) -> None:
     explorer = Explorer()
     explorer.option("seed", "enter", *pressed.split())

@@ -36,13 +36,10 @@ def modes_left(shown: str) -> set[str]:
     return {mode for mode, letter in last.items() if (letter == "h") is not (mode in ON_AT_FIRST)}
 
 
-@pytest.mark.parametrize(
-    ("end", "code", "env"),
-    [
-        *((name, 128 + getattr(signal, name), {}) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")),
-        ("q", 0, {"COLUMNS": "0", "LINES": "0"}),
-    ],
-)
+@pytest.mark.parametrize(("end", "code", "env"), [
+    *((name, 128 + getattr(signal, name), {}) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")),
+    ("q", 0, {"COLUMNS": "0", "LINES": "0"}),
+])  # fmt: skip
 @pytest.mark.slow
 def test_however_it_ends_the_terminal_is_as_it_was(end: str, code: int, env: dict[str, str]) -> None:
     """Also where the environment says that the terminal has no columns or lines."""

@@ -87,19 +87,14 @@ def test_what_is_written_is_read_as_the_same_cell() -> None:
     assert again._replace(written="", spans={}) == cell._replace(written="", spans={})
 
 
-@pytest.mark.parametrize(
-    ("layer", "reason"),
-    [
-        (
-            "GRU(3, kernel_initializer=RandomNormal(stddev=2.0))",
-            "it draws its initializers in the order of the weights",
-        ),
-        ("LSTM(3, bias_initializer='random_normal')", "it draws each part of a bias from a seed"),
-        ("RNN([LSTMCell(3), GRUCell(3)])", "it holds one cell, and these are 2"),
-        ("Dense(3)", "Dense has no cell"),
-        ("ConvLSTM1D(2, 3)", "ConvLSTM1D has no cell"),
-    ],
-)
+@pytest.mark.parametrize(("layer", "reason"), [
+    ("GRU(3, kernel_initializer=RandomNormal(stddev=2.0))",
+     "it draws its initializers in the order of the weights"),
+    ("LSTM(3, bias_initializer='random_normal')", "it draws each part of a bias from a seed"),
+    ("RNN([LSTMCell(3), GRUCell(3)])", "it holds one cell, and these are 2"),
+    ("Dense(3)", "Dense has no cell"),
+    ("ConvLSTM1D(2, 3)", "ConvLSTM1D has no cell"),
+])  # fmt: skip
 def test_what_a_file_of_a_cell_cannot_express(layer: str, reason: str, rnncli: Any) -> None:
     said = rnncli(
         "export", "--input-shape", "2,3,5,4" if "Conv" in layer else "2,3,4", "-l", layer, "--to", "cell"
@@ -122,14 +117,11 @@ SAMPLES = own_cells.samples()
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize(
-    ("layer", "count"),
-    [
-        *((layer, 1) for layer in LAYERS),
-        *(pytest.param(f"@'{path}'(3)", 1, id=path.stem) for path in SAMPLES),
-        ("RNN([LSTMCell(3), GRUCell(3)])", 2),
-    ],
-)
+@pytest.mark.parametrize(("layer", "count"), [
+    *((layer, 1) for layer in LAYERS),
+    *(pytest.param(f"@'{path}'(3)", 1, id=path.stem) for path in SAMPLES),
+    ("RNN([LSTMCell(3), GRUCell(3)])", 2),
+])  # fmt: skip
 def test_latex_is_well_formed(layer: str, count: int, rnncli: Any) -> None:
     """Matplotlib draws the part of LaTeX that these equations use: each line, and both its sides."""
     mathtext = pytest.importorskip("matplotlib.mathtext")

@@ -88,14 +88,11 @@ def test_a_chain_of_layers_with_formulas_is_one_script(target: str, rnncli: Run,
     assert {name.partition("/")[0] for name in found} >= {"first", "middle", "last", "head"}
 
 
-@pytest.mark.parametrize(
-    ("target", "names"),
-    [
-        ("numpy", "masking (Masking), norm (LayerNormalization), head (Dense)"),
-        ("c", "masking (Masking), norm (LayerNormalization), head (Dense)"),
-        ("latex", "masking (Masking), norm (LayerNormalization), head (Dense)"),
-    ],
-)
+@pytest.mark.parametrize(("target", "names"), [
+    ("numpy", "masking (Masking), norm (LayerNormalization), head (Dense)"),
+    ("c", "masking (Masking), norm (LayerNormalization), head (Dense)"),
+    ("latex", "masking (Masking), norm (LayerNormalization), head (Dense)"),
+])  # fmt: skip
 def test_what_a_script_leaves_out_is_named_in_it_and_in_a_remark(
     target: str, names: str, rnncli: Run, tmp_path: Path
 ) -> None:

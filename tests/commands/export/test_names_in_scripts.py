@@ -32,16 +32,10 @@ PIECES = (
     "a", "0", "7", " ",
 )  # fmt: skip
 HOSTILE = (
-    'x""";__import__("os")._exit(9);"""',
-    'x")\n__import__("os")._exit(9)\n#',
-    "x\r__import__('os')._exit(9)",
-    "x\\",
-    '??/");exit(9);/*',
-    "*\\\n/ int main(void) { return 9; } /*",
-    "*???/",
-    "*/ int main(void) { return 9; } /*",
-    "\x1b[2J\x07\x9b층\u2028\u202e\0",
-)
+    'x""";__import__("os")._exit(9);"""', 'x")\n__import__("os")._exit(9)\n#', "x\r__import__('os')._exit(9)",
+    "x\\", '??/");exit(9);/*', "*\\\n/ int main(void) { return 9; } /*", "*???/",
+    "*/ int main(void) { return 9; } /*", "\x1b[2J\x07\x9b층\u2028\u202e\0",
+)  # fmt: skip
 
 names = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), min_size=1, max_size=3), min_size=1).map(
     "".join

@@ -157,18 +157,13 @@ def check_curves(case: Case, of: str | None, place: int = 0) -> None:
 
 
 LAYERS = [
-    "SimpleRNN(2)",
-    "LSTM(2)",
-    "GRU(2)",
-    "GRU(2, reset_after=False)",
-    "LSTM(2, return_sequences=True, return_state=True)",
-    "GRU(2, go_backwards=True, return_sequences=True)",
+    "SimpleRNN(2)", "LSTM(2)", "GRU(2)", "GRU(2, reset_after=False)",
+    "LSTM(2, return_sequences=True, return_state=True)", "GRU(2, go_backwards=True, return_sequences=True)",
     "SimpleRNN(2, go_backwards=True, return_state=True)",
     "LSTM(2, return_sequences=True, zero_output_for_mask=True)",
     "LSTM(2, activation='elu', recurrent_activation='hard_sigmoid', use_bias=False)",
-    "RNN(SimpleRNNCell(2), return_state=True)",
-    "GRU(2, stateful=True)",
-]
+    "RNN(SimpleRNNCell(2), return_state=True)", "GRU(2, stateful=True)",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("expression", LAYERS)

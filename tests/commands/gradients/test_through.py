@@ -141,17 +141,10 @@ def own(tmp_path: Path) -> str:
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("mask", [None, [[True, False, True, True, False]]])
-@pytest.mark.parametrize(
-    "layer",
-    [
-        "SimpleRNN(3)",
-        "LSTM(3)",
-        "GRU(3)",
-        "GRU(3, reset_after=False)",
-        "Own",
-        *(f"@'{file}'(3)" for file in own_cells.samples()),
-    ],
-)
+@pytest.mark.parametrize("layer", [
+    "SimpleRNN(3)", "LSTM(3)", "GRU(3)", "GRU(3, reset_after=False)", "Own",
+    *(f"@'{file}'(3)" for file in own_cells.samples()),
+])  # fmt: skip
 def test_each_line_of_a_cell(layer: str, mask: Any, own: str) -> None:
     case = random_case(own if layer == "Own" else layer, mask=None if mask is None else np.array(mask))
     loop: Any = case.stack.layers[0]
@@ -207,21 +200,16 @@ def test_cells_one_on_the_other_have_shares_of_their_own() -> None:
     assert sum(found[0].shares.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    ("by_line", "sentences"),
-    [
-        ({"forget * cell": [1.0, 2.0, 0.0]}, ["cell: all of the gradient comes back through forget * cell"]),
-        (
-            {"output": [1.0, 0.0, 0.0], "input": [3.0, 1.0, 0.0]},
-            ["cell: 80% of the gradient comes back through the gate input"],
-        ),
-        ({"cell": [1.0, 1.0, 0.0]}, ["cell: all of the gradient comes back through cell"]),
-        ({"input": [0.0, np.inf, 1.0], "output": [1.0, 1.0, 1.0]}, []),
-        ({"input": [0.0, np.nan, 1.0]}, []),
-        ({"input": [0.0, 0.0, 0.0]}, []),
-        ({}, []),
-    ],
-)
+@pytest.mark.parametrize(("by_line", "sentences"), [
+    ({"forget * cell": [1.0, 2.0, 0.0]}, ["cell: all of the gradient comes back through forget * cell"]),
+    ({"output": [1.0, 0.0, 0.0], "input": [3.0, 1.0, 0.0]},
+     ["cell: 80% of the gradient comes back through the gate input"]),
+    ({"cell": [1.0, 1.0, 0.0]}, ["cell: all of the gradient comes back through cell"]),
+    ({"input": [0.0, np.inf, 1.0], "output": [1.0, 1.0, 1.0]}, []),
+    ({"input": [0.0, np.nan, 1.0]}, []),
+    ({"input": [0.0, 0.0, 0.0]}, []),
+    ({}, []),
+])  # fmt: skip
 def test_the_sentence(by_line: dict[str, list[float]], sentences: list[str]) -> None:
     lines = {name: np.array(values) for name, values in by_line.items()}
     curve = curves.Curve(state("cell"), "forward", np.ones(3), np.zeros(3, bool), lines)

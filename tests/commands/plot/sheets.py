@@ -23,12 +23,9 @@ def make_case(
     inputs = scale * np.random.default_rng(3).standard_normal(shape)
     options = {} if "(" in layers[0] else {"units": units, **flags}
     return Case(
-        specs.from_flags(list(layers), options),
-        inputs=inputs.astype(np.float32),
-        mask=mask,
-        seed=1,
+        specs.from_flags(list(layers), options), inputs=inputs.astype(np.float32), mask=mask, seed=1,
         names=InputNames(names),
-    )
+    )  # fmt: skip
 
 
 def trace_sheet(case: Case, **wanted: Any) -> Any:

@@ -35,14 +35,11 @@ def test_a_file_by_its_suffix_in_pixels(rnncli: Run, tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "plot needs matplotlib, which is not installed."),
-        (["--lang", "ko"], "plot에 필요한 matplotlib이 설치되어 있지 않습니다."),
-        (["volts.csv"], "plot needs matplotlib, which is not installed."),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    ([], "plot needs matplotlib, which is not installed."),
+    (["--lang", "ko"], "plot에 필요한 matplotlib이 설치되어 있지 않습니다."),
+    (["volts.csv"], "plot needs matplotlib, which is not installed."),
+])  # fmt: skip
 def test_without_matplotlib(
     words: list[str], said: str, rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,13 +119,10 @@ def test_a_trace_also_where_another_engine_is_faster(
     assert "update gate" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("args", "unwanted"),
-    [
-        (["plot", "--seed", "1", "--terminal"], {"matplotlib"}),
-        (["plot", "--seed", "1", "-o", "a.svg"], {"tensorflow", "matplotlib.pyplot"}),
-    ],
-)
+@pytest.mark.parametrize(("args", "unwanted"), [
+    (["plot", "--seed", "1", "--terminal"], {"matplotlib"}),
+    (["plot", "--seed", "1", "-o", "a.svg"], {"tensorflow", "matplotlib.pyplot"}),
+])  # fmt: skip
 @pytest.mark.slow
 def test_only_what_is_needed_is_loaded(
     args: list[str], unwanted: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

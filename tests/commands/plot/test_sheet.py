@@ -23,22 +23,17 @@ def titles(picture: Any) -> list[list[str]]:
     return [[panel.title for panel in row.panels] for row in picture.rows]
 
 
-@pytest.mark.parametrize(
-    ("layers", "rows", "labels"),
-    [
-        (["lstm"], [LSTM], [""]),
-        (["gru"], [GRU], [""]),
-        (["simple_rnn"], [["candidate (new hidden state)", "hidden state"]], [""]),
-        (["bilstm"], [LSTM, LSTM], ["forward", "backward"]),
-        (["gru", "lstm"], [GRU, LSTM], ["layer 0", "layer 1"]),
-        (["bigru", "Dense(2)"], [GRU, GRU], ["layer 0, forward", "layer 0, backward"]),
-        (
-            ["RNN([LSTMCell(2), GRUCell(3)])"],
-            [[*(f"cell_0/{title}" for title in LSTM), *(f"cell_1/{title}" for title in GRU)]],
-            [""],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("layers", "rows", "labels"), [
+    (["lstm"], [LSTM], [""]),
+    (["gru"], [GRU], [""]),
+    (["simple_rnn"], [["candidate (new hidden state)", "hidden state"]], [""]),
+    (["bilstm"], [LSTM, LSTM], ["forward", "backward"]),
+    (["gru", "lstm"], [GRU, LSTM], ["layer 0", "layer 1"]),
+    (["bigru", "Dense(2)"], [GRU, GRU], ["layer 0, forward", "layer 0, backward"]),
+    (["RNN([LSTMCell(2), GRUCell(3)])"],
+     [[*(f"cell_0/{title}" for title in LSTM), *(f"cell_1/{title}" for title in GRU)]],
+     [""]),
+])  # fmt: skip
 def test_a_row_a_layer_and_direction_under_the_input(layers: Any, rows: Any, labels: Any) -> None:
     picture = trace_sheet(make_case(*layers))
     assert titles(picture) == [["input"], *rows]
@@ -175,17 +170,11 @@ def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Pa
     assert kinds == {
         **dict.fromkeys(("seen", "half", "level", "total", "limited", "big"), "line"),
         **dict.fromkeys(("norm state", "memory state"), "line"),
-        "attention": "gate",
-        "forget gate": "gate",
-        "raw": "candidate",
-        "hidden state": "state",
-    }
+        "attention": "gate", "forget gate": "gate", "raw": "candidate", "hidden state": "state",
+    }  # fmt: skip
     assert [scale.label for scale in picture.scales] == [
-        "input",
-        "other lines",
-        "gates",
-        "candidate and states",
-    ]
+        "input", "other lines", "gates", "candidate and states",
+    ]  # fmt: skip
 
 
 def test_the_layers_of_a_model_are_drawn_below_each_other() -> None:

@@ -143,12 +143,9 @@ def _run(
     zero = np.zeros(kernel.shape[1])
     first, second = [*biases, zero, zero][:2]
     forms = {
-        "first": (first, zero),
-        "second": (second, zero),
-        "doubled": (first, first),
-        "recurrent": (zero, first),
-        "none": (zero, zero),
-    }
+        "first": (first, zero), "second": (second, zero), "doubled": (first, first),
+        "recurrent": (zero, first), "none": (zero, zero),
+    }  # fmt: skip
     first, second = forms.get(told.get("bias", ""), (first, second))
     gate = ACTIVATIONS[told.get("recurrent_activation", "sigmoid")]
     act = ACTIVATIONS[told.get("activation", "tanh")]

@@ -95,12 +95,8 @@ def test_a_sequence_without_a_batch(
     np.save(tmp_path / "y.npy", tensors["output"])
     for file in ("y.npz", "y.npy"):
         args = (
-            str(tmp_path / "x.npy"),
-            "--weights",
-            str(tmp_path / "w.pt"),
-            "--expect",
-            str(tmp_path / file),
-        )
+            str(tmp_path / "x.npy"), "--weights", str(tmp_path / "w.pt"), "--expect", str(tmp_path / file),
+        )  # fmt: skip
         assert explained(*args)[1] == named
 
 
@@ -322,13 +318,10 @@ def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_pa
     assert "unrelated numbers would match" in wide.stdout
 
 
-@pytest.mark.parametrize(
-    ("names", "shift", "nearest", "atol"),
-    [
-        ([LSTM_GATES], (3e-6, 3e-6), f"{LSTM_GATES}: largest difference 3.0e-06", "1e-05"),
-        ([], (3e-6, 4e-5), "no difference: largest difference 4.0e-05", "0.0001"),
-    ],
-)
+@pytest.mark.parametrize(("names", "shift", "nearest", "atol"), [
+    ([LSTM_GATES], (3e-6, 3e-6), f"{LSTM_GATES}: largest difference 3.0e-06", "1e-05"),
+    ([], (3e-6, 4e-5), "no difference: largest difference 4.0e-05", "0.0001"),
+])  # fmt: skip
 def test_the_tolerance_that_is_advised_for_rounding_accepts_it(
     names: list[str], shift: tuple[float, float], nearest: str, atol: str, rnncli: Run, tmp_path: Path
 ) -> None:
@@ -440,38 +433,32 @@ def weights_of(file: str, *args: str) -> list[str]:
     return ["--weights", file, "--expect", "y.npz", *args]
 
 
-@pytest.mark.parametrize(
-    ("args", "message", "advice"),
-    [
-        ([], "port needs --weights FILE or --model FILE.", ""),
-        (["--weights", "w.npz"], "port needs --expect FILE.", "For example: rnncli port x.npy"),
-        ([*GIVEN, "-l", "gru"], "not the shape of GRU: (units, 3 * units)", "this shape, LSTM, or leave -"),
-        ([*GIVEN, "-l", "dense"], "port explains a single SimpleRNN", ""),
-        ([*GIVEN, "-l", "bilstm"], "has weights of 1 direction, but", ""),
-        ([*GIVEN, "-l", "LSTM(7)"], "weights of 3 units, but LSTM(7) has 7.", "Write --layer 'LSTM(3)'."),
-        ([*GIVEN, "-l", "LSTM(5, use_bias=False)"], "", "Write --layer 'LSTM(3, use_bias=False)'."),
-        ([*GIVEN, "--units", "5"], "weights of 3 units, but LSTM(5) has 5.", "Leave --units out."),
-        (weights_of("one.npz", "--units", "5"), "weights of 1 unit, but LSTM(5) has 5.", "Leave --units"),
-        (
-            weights_of("two.npz", "-l", "Bidirectional(LSTM(5))"),
-            "weights of 3 units, but Bidirectional(LSTM(5)) has 5.",
-            "Write --layer 'Bidirectional(LSTM(3))'.",
-        ),
-        (["--weights", "w.npz", "--expect", "x.npy"], "which this layer does not return", ""),
-        (["--weights", "w.npz", "--expect", "nan.npy"], "nan.npy: it contains NaN or infinity.", ""),
-        (["--weights", "w.npz", "--expect", "empty.npy"], "empty.npy: it is (0, 4, 3), which this layer", ""),
-        (["--weights", "w.npz", "--expect", "nine.npy"], "", "The shape should be (3, 4, 3)."),
-        (weights_of("w.npz#a"), "there is no layer 'a' in it.", ""),
-        (weights_of("y.npz"), "y.npz: the kernel is (3, 3); the input has 5 features", ""),
-        (weights_of("wide.npz"), "not the shape of any", "(units, 4 * units) for LSTM"),
-        (weights_of("bias.npz"), "a bias is (7,), not (12,).", "belongs to these kernels, or leave it out"),
-        (weights_of("axes.npz"), "the kernel has 3 axes.", "Give it two, (features, gates * units)"),
-        (weights_of("m.onnx"), "m.onnx: it is not an ONNX model, or it is broken.", "onnx.save(model, "),
-        ([*GIVEN, "-o", "o.txt"], "o.txt: port cannot write files with this suffix.", ""),
-        ([*GIVEN, "-o", "w.npz"], "it is an input of this command", ""),
-        ([*GIVEN, "--dropout", "0.1"], "--dropout does not apply", ""),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("args", "message", "advice"), [
+    ([], "port needs --weights FILE or --model FILE.", ""),
+    (["--weights", "w.npz"], "port needs --expect FILE.", "For example: rnncli port x.npy"),
+    ([*GIVEN, "-l", "gru"], "not the shape of GRU: (units, 3 * units)", "this shape, LSTM, or leave -"),
+    ([*GIVEN, "-l", "dense"], "port explains a single SimpleRNN", ""),
+    ([*GIVEN, "-l", "bilstm"], "has weights of 1 direction, but", ""),
+    ([*GIVEN, "-l", "LSTM(7)"], "weights of 3 units, but LSTM(7) has 7.", "Write --layer 'LSTM(3)'."),
+    ([*GIVEN, "-l", "LSTM(5, use_bias=False)"], "", "Write --layer 'LSTM(3, use_bias=False)'."),
+    ([*GIVEN, "--units", "5"], "weights of 3 units, but LSTM(5) has 5.", "Leave --units out."),
+    (weights_of("one.npz", "--units", "5"), "weights of 1 unit, but LSTM(5) has 5.", "Leave --units"),
+    (weights_of("two.npz", "-l", "Bidirectional(LSTM(5))"),
+     "weights of 3 units, but Bidirectional(LSTM(5)) has 5.", "Write --layer 'Bidirectional(LSTM(3))'."),
+    (["--weights", "w.npz", "--expect", "x.npy"], "which this layer does not return", ""),
+    (["--weights", "w.npz", "--expect", "nan.npy"], "nan.npy: it contains NaN or infinity.", ""),
+    (["--weights", "w.npz", "--expect", "empty.npy"], "empty.npy: it is (0, 4, 3), which this layer", ""),
+    (["--weights", "w.npz", "--expect", "nine.npy"], "", "The shape should be (3, 4, 3)."),
+    (weights_of("w.npz#a"), "there is no layer 'a' in it.", ""),
+    (weights_of("y.npz"), "y.npz: the kernel is (3, 3); the input has 5 features", ""),
+    (weights_of("wide.npz"), "not the shape of any", "(units, 4 * units) for LSTM"),
+    (weights_of("bias.npz"), "a bias is (7,), not (12,).", "belongs to these kernels, or leave it out"),
+    (weights_of("axes.npz"), "the kernel has 3 axes.", "Give it two, (features, gates * units)"),
+    (weights_of("m.onnx"), "m.onnx: it is not an ONNX model, or it is broken.", "onnx.save(model, "),
+    ([*GIVEN, "-o", "o.txt"], "o.txt: port cannot write files with this suffix.", ""),
+    ([*GIVEN, "-o", "w.npz"], "it is an input of this command", ""),
+    ([*GIVEN, "--dropout", "0.1"], "--dropout does not apply", ""),
+])  # fmt: skip
 def test_mistakes_are_said_in_two_sentences(
     args: list[str], message: str, advice: str, rnncli: Run, tmp_path: Path
 ) -> None:

@@ -293,14 +293,11 @@ def test_the_chosen_step_of_a_large_layer_is_in_view(opens: Any) -> None:
     assert 0 <= box["x"] < box["x"] + box["width"] <= 400
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        "Bidirectional(LSTM(3, return_sequences=True, return_state=True))",
-        "Bidirectional(GRU(3, reset_after=False), backward_layer=GRU(2, go_backwards=True))",
-        "Bidirectional(GRU(3), backward_layer=LSTM(2, go_backwards=True))",
-    ],
-)
+@pytest.mark.parametrize("layer", [
+    "Bidirectional(LSTM(3, return_sequences=True, return_state=True))",
+    "Bidirectional(GRU(3, reset_after=False), backward_layer=GRU(2, go_backwards=True))",
+    "Bidirectional(GRU(3), backward_layer=LSTM(2, go_backwards=True))",
+])  # fmt: skip
 def test_bidirectional_can_be_switched_off_and_on(opens: Any, rnncli: Run, layer: str) -> None:
     page = opens("-l", layer, "--mask", "[[0,1,0,1]]", "--seed", "4")
     check_command(rnncli, page)

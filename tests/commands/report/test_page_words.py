@@ -56,25 +56,15 @@ def test_masks_and_holds_of_a_step_stay_when_a_sentence_is_typed(reads: Any, rnn
         check_command(rnncli, page)
 
 
-@pytest.mark.parametrize(
-    ("hold", "longer", "shorter"),
-    [
-        ("@1:", "@1:", "@1:"),
-        ("@1:3", "@1:3", "@1:2"),
-        ("@:4", "@0:", "@0:"),
-        ("@-1", "@3", None),
-        ("", "", ""),
-    ],
-)
+@pytest.mark.parametrize(("hold", "longer", "shorter"), [
+    ("@1:", "@1:", "@1:"), ("@1:3", "@1:3", "@1:2"), ("@:4", "@0:", "@0:"), ("@-1", "@3", None), ("", "", ""),
+])  # fmt: skip
 def test_a_hold_is_to_the_end_of_a_sentence_or_to_its_step(
     opens: Any, rnncli: Run, hold: str, longer: str, shorter: str | None
 ) -> None:
     case = {
-        "layer": "GRU(1, return_sequences=True)",
-        "inputs": ["the film is good"],
-        "words": WORDS,
-        "seed": 3,
-    }
+        "layer": "GRU(1, return_sequences=True)", "inputs": ["the film is good"], "words": WORDS, "seed": 3,
+    }  # fmt: skip
     page = opens(json.dumps(case), "--hold", f"update=0.5{hold}")
     for sentence, steps in (("the film is Not good film", longer), ("the film", shorter)):
         page.page.get_by_label("sentence").fill(sentence)

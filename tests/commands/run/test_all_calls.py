@@ -55,14 +55,9 @@ def test_a_layer_that_forgets_is_seen_to_return_the_same() -> None:
 
 
 def test_claims_stay_within_their_call_and_stacks_keep_their_prefix() -> None:
-    stack = rnncli.run(
-        X,
-        [STATEFUL.replace(", return_state=True", ""), "gru"],
-        calls=2,
-        all_calls=True,
-        all_layers=True,
-        stats=True,
-    )
+    stack = rnncli.run(X, [
+        STATEFUL.replace(", return_state=True", ""), "gru",
+    ], calls=2, all_calls=True, all_layers=True, stats=True)  # fmt: skip
     assert stack.keys()[:2] == ("call 1/0/hidden_states", "call 1/1/hidden_state")
     assert set(stack.stats) == set(stack.keys())
     result = rnncli.run(X, STATEFUL, calls=2, all_calls=True)
@@ -107,26 +102,21 @@ def test_many_calls_in_chunks_are_those_of_the_whole() -> None:
     np.testing.assert_allclose(whole["call 2/hidden_state"], parts["call 2/hidden_state"], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("flags", "note"),
-    [
-        (["--stateful"], "stateful has no effect on the first call; add --calls 2"),
-        (["-l", "LSTM(3, stateful=True)"], "stateful has no effect on the first call; add --calls 2"),
-        (["--calls", "2"], "both calls return the same numbers: only a stateful layer"),
-        (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: only a stateful layer"),
-        (["--calls", "2", "--dropout", "0.5", "--training"], ""),
-        (["--dropout", "0.5"], "--dropout has no effect without --training"),
-        (["--recurrent-dropout", "0.5"], "--recurrent-dropout has no effect without --training"),
-        (["--dropout", "0.5", "--training"], ""),
-        (["--dropout", "0"], ""),
-        (["--calls", "2", "--stateful"], ""),
-        (
-            ["--calls", "2", "--stateful", "-l", "gru", "--initial-state", "[[[1, 2, 3]]]"],
-            "every call restarts from the given initial state; leave it out",
-        ),
-        ([], ""),
-    ],
-)
+@pytest.mark.parametrize(("flags", "note"), [
+    (["--stateful"], "stateful has no effect on the first call; add --calls 2"),
+    (["-l", "LSTM(3, stateful=True)"], "stateful has no effect on the first call; add --calls 2"),
+    (["--calls", "2"], "both calls return the same numbers: only a stateful layer"),
+    (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: only a stateful layer"),
+    (["--calls", "2", "--dropout", "0.5", "--training"], ""),
+    (["--dropout", "0.5"], "--dropout has no effect without --training"),
+    (["--recurrent-dropout", "0.5"], "--recurrent-dropout has no effect without --training"),
+    (["--dropout", "0.5", "--training"], ""),
+    (["--dropout", "0"], ""),
+    (["--calls", "2", "--stateful"], ""),
+    (["--calls", "2", "--stateful", "-l", "gru", "--initial-state", "[[[1, 2, 3]]]"],
+     "every call restarts from the given initial state; leave it out"),
+    ([], ""),
+])  # fmt: skip
 def test_a_note_says_what_is_missing(flags: list[str], note: str, ask: Any) -> None:
     said = ask(*flags)[1].splitlines()[1:]
     assert len(said) == bool(note)
@@ -158,14 +148,11 @@ def test_an_output_says_at_which_time_step_each_layer_stops(rnncli: Run, flags: 
     assert [row.split("  ")[1] for row in printed.splitlines() if row[2:].startswith(tuple(said))] == said
 
 
-@pytest.mark.parametrize(
-    ("layer", "meaning"),
-    [
-        ("LSTM(2)", "hidden state of the last time step"),
-        ("LSTM(2, go_backwards=True)", "hidden state of the first time step"),
-        ("Bidirectional(LSTM(2))", "hidden state of both layers, each after its last step"),
-    ],
-)
+@pytest.mark.parametrize(("layer", "meaning"), [
+    ("LSTM(2)", "hidden state of the last time step"),
+    ("LSTM(2, go_backwards=True)", "hidden state of the first time step"),
+    ("Bidirectional(LSTM(2))", "hidden state of both layers, each after its last step"),
+])  # fmt: skip
 def test_json_says_the_same(rnncli: Run, layer: str, meaning: str) -> None:
     for command in (["run"], ["shape"], ["run", "--memory", "1KB"]):
         printed = rnncli(*command, "-l", layer, "--input-shape", "2,4,5", "-f", "json").stdout
@@ -178,13 +165,10 @@ def test_the_head_says_which_call_is_shown(rnncli: Run) -> None:
     assert rnncli("run", *flags, "--all-calls").stdout.splitlines()[1].endswith("engine numpy · 2 calls")
 
 
-@pytest.mark.parametrize(
-    ("mask", "layer", "said"),
-    [
-        ("[[false,true,true,false]]", "gru", "repeats the real step before it, or is 0 if there is none"),
-        ("[[true,true,true,false]]", "bigru", "its output is 0."),
-    ],
-)
+@pytest.mark.parametrize(("mask", "layer", "said"), [
+    ("[[false,true,true,false]]", "gru", "repeats the real step before it, or is 0 if there is none"),
+    ("[[true,true,true,false]]", "bigru", "its output is 0."),
+])  # fmt: skip
 def test_below_the_table_stands_what_masked_means(rnncli: Run, mask: str, layer: str, said: str) -> None:
     printed = rnncli("run", "-l", layer, "--return-sequences", "--mask", mask).stdout
     assert said in " ".join(printed.split())

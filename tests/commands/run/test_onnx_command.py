@@ -217,13 +217,10 @@ def test_heavy_libraries_are_left_alone(reverse: tuple[str, str]) -> None:
     assert not loaded_by("run", reverse[1], "--model", reverse[0]) & {"tensorflow", "keras", "torch"}
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda made: made.opset_import[0].__setattr__("version", 0), "No Op registered for GRU"),
-        (lambda made: made.graph.node[0].input.__setitem__(1, "no"), "Node input 'no' is not a graph input"),
-    ],
-)
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda made: made.opset_import[0].__setattr__("version", 0), "No Op registered for GRU"),
+    (lambda made: made.graph.node[0].input.__setitem__(1, "no"), "Node input 'no' is not a graph input"),
+])  # fmt: skip
 def test_a_model_that_is_invalid_is_bad_input(change: Any, said: str, rnncli: Run, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     arrays = onnx_graphs.weights(random, "GRU", 4, 3) | {"X": np.ones((5, 2, 4), np.float32)}

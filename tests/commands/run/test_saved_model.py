@@ -52,11 +52,8 @@ def shared() -> Any:
 
 def chain() -> Any:
     layers = [
-        keras.Input((5, 3)),
-        L.Masking(),
-        L.LSTM(3, return_sequences=True, name="lstm"),
-        L.GRU(2, name="g"),
-    ]
+        keras.Input((5, 3)), L.Masking(), L.LSTM(3, return_sequences=True, name="lstm"), L.GRU(2, name="g"),
+    ]  # fmt: skip
     return keras.Sequential([*layers, L.Dense(2, name="dense")])
 
 

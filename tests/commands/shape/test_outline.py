@@ -19,21 +19,16 @@ keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
 
 SEQUENCES = (
-    "SimpleRNN(3)",
-    "LSTM(3, return_state=True)",
+    "SimpleRNN(3)", "LSTM(3, return_state=True)",
     "LSTM(3, return_sequences=True, return_state=True, use_bias=False)",
-    "GRU(3, return_sequences=True)",
-    "GRU(3, reset_after=False, return_state=True)",
+    "GRU(3, return_sequences=True)", "GRU(3, reset_after=False, return_state=True)",
     "Bidirectional(LSTM(3, return_state=True))",
     "Bidirectional(GRU(3, return_sequences=True, return_state=True), merge_mode='sum')",
     "Bidirectional(SimpleRNN(3, return_sequences=True), merge_mode='mul')",
     "RNN([LSTMCell(3), GRUCell(3)], return_state=True)",
-    "RNN(GRUCell(3, use_bias=False), return_sequences=True)",
-    "Dense(5)",
-    "Dense(5, use_bias=False)",
-    "Masking()",
-    "TimeDistributed(Dense(5))",
-)
+    "RNN(GRUCell(3, use_bias=False), return_sequences=True)", "Dense(5)", "Dense(5, use_bias=False)",
+    "Masking()", "TimeDistributed(Dense(5))",
+)  # fmt: skip
 FIRST = [
     f"ConvLSTM{rank}D(3, 2, data_format='channels_first', {options})"
     for rank in (1, 2, 3)

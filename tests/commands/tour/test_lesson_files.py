@@ -14,13 +14,9 @@ from rnncli.commands.tour import lesson
 from rnncli.commands.tour.grading import AnswerRule
 
 RULES = (
-    AnswerRule("shape", (1, 4, 3)),
-    AnswerRule("rows", (0,), 4),
-    AnswerRule("rows", (2, 3), 4),
-    AnswerRule("count", (1536,)),
-    AnswerRule("decimal", (0.42,)),
-    AnswerRule("letters", "BA"),
-)
+    AnswerRule("shape", (1, 4, 3)), AnswerRule("rows", (0,), 4), AnswerRule("rows", (2, 3), 4),
+    AnswerRule("count", (1536,)), AnswerRule("decimal", (0.42,)), AnswerRule("letters", "BA"),
+)  # fmt: skip
 TYPED = (
     "(1,4,3)", "[1 4 3]", "1x4x3", "(1, 3)", "0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "4",
     "0.5", "2, 3", "3 2", "-1, 2", "2", "1536", "1,536", "1_536", "1536 parameters", "1535", "1, 536", "0.42",

@@ -180,57 +180,33 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
         np.testing.assert_array_equal(half, state[0])
 
 
-@pytest.mark.parametrize(
-    ("rule", "right", "wrong", "unreadable"),
-    [
-        (
-            AnswerRule("shape", (1, 3)),
-            ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "1 X 3", "shape (1,3)"],
-            ["(3, 1)", "1", "13"],
-            ["", "two axes"],
-        ),
-        (AnswerRule("shape", (1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"], []),
-        (
-            AnswerRule("rows", (0,), 4),
-            ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]", "첫 행", "첫 번째 행",
-             "첫번째 행입니다.", "0번 행", "first row", "The first row.", "the 1st row", "row 0, the first",
-             "zero", "제0행", "０"],
-            ["1", "-1", "4", "second row", "the last row", "마지막 행"],
-            ["0.5", "none", "", "1e999", "2번째 행", "last but one", "second last row", "뒤에서 두 번째 행",
-             "3rd to last", "0 or the last"],
-        ),
-        (
-            AnswerRule("rows", (2, 3), 4),
-            ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}", "the third and the last", "세 번째와 네 번째 행"],
-            ["2", "2, 3, 1", "third"],
-            ["", "the last two"],
-        ),
-        (
-            AnswerRule("count", (1536,)),
-            ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"],
-            ["1535"],
-            ["1, 536", "1 536 2", "many", "nan"],
-        ),
-        (
-            AnswerRule("decimal", (0.42,)),
-            ["0.42", ".42", "f = 0.415", "4.2e-1"],
-            ["0.44", "-0.42", "42"],
-            ["0,42", "0.42 0.42", "half"],
-        ),
-        (
-            AnswerRule("letters", "BA"),
-            ["B, A", "[B, A]", "ba", "B A", "B와 A입니다", "B and A"],
-            ["A, B", "B", "BAC", "X, Y"],
-            ["", "1, 2", "the longer", "not B, A"],
-        ),
-        (
-            AnswerRule("letters", "B"),
-            ["B", "b", "B입니다", "B입니다.", "답은 B", "run B", "The answer is B."],
-            ["A", "X", "A, B"],
-            ["B가 아닙니다", "둘째", "none"],
-        ),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("rule", "right", "wrong", "unreadable"), [
+    (AnswerRule("shape", (1, 3)),
+     ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "1 X 3", "shape (1,3)"],
+     ["(3, 1)", "1", "13"], ["", "two axes"]),
+    (AnswerRule("shape", (1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"], []),
+    (AnswerRule("rows", (0,), 4),
+     ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]", "첫 행", "첫 번째 행",
+      "첫번째 행입니다.", "0번 행", "first row", "The first row.", "the 1st row", "row 0, the first", "zero",
+      "제0행", "０"],
+     ["1", "-1", "4", "second row", "the last row", "마지막 행"],
+     ["0.5", "none", "", "1e999", "2번째 행", "last but one", "second last row", "뒤에서 두 번째 행",
+      "3rd to last", "0 or the last"]),
+    (AnswerRule("rows", (2, 3), 4),
+     ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}", "the third and the last", "세 번째와 네 번째 행"],
+     ["2", "2, 3, 1", "third"], ["", "the last two"]),
+    (AnswerRule("count", (1536,)),
+     ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"],
+     ["1535"], ["1, 536", "1 536 2", "many", "nan"]),
+    (AnswerRule("decimal", (0.42,)), ["0.42", ".42", "f = 0.415", "4.2e-1"], ["0.44", "-0.42", "42"],
+     ["0,42", "0.42 0.42", "half"]),
+    (AnswerRule("letters", "BA"),
+     ["B, A", "[B, A]", "ba", "B A", "B와 A입니다", "B and A"],
+     ["A, B", "B", "BAC", "X, Y"], ["", "1, 2", "the longer", "not B, A"]),
+    (AnswerRule("letters", "B"),
+     ["B", "b", "B입니다", "B입니다.", "답은 B", "run B", "The answer is B."],
+     ["A", "X", "A, B"], ["B가 아닙니다", "둘째", "none"]),
+])  # fmt: skip
 def test_forms_of_an_answer(
     rule: AnswerRule, right: list[str], wrong: list[str], unreadable: list[str]
 ) -> None:

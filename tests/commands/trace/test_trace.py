@@ -169,19 +169,13 @@ def test_a_trace_ends_in_what_the_run_returns(expressions: Any) -> None:
         np.testing.assert_array_equal(traced.values, returned.values)
 
 
-@pytest.mark.parametrize(
-    ("expression", "times", "read"),
-    [
-        ("Bidirectional(GRU(2, return_sequences=True))", [0, 1, 2, 3], ([0, 1, 2, 3], [3, 2, 1, 0])),
-        (
-            "Bidirectional(GRU(2, return_sequences=True, go_backwards=True), "
-            "backward_layer=GRU(2, return_sequences=True))",
-            [3, 2, 1, 0],
-            ([3, 2, 1, 0], [0, 1, 2, 3]),
-        ),
-        ("GRU(2, return_sequences=True, go_backwards=True)", [3, 2, 1, 0], ([3, 2, 1, 0],)),
-    ],
-)
+@pytest.mark.parametrize(("expression", "times", "read"), [
+    ("Bidirectional(GRU(2, return_sequences=True))", [0, 1, 2, 3], ([0, 1, 2, 3], [3, 2, 1, 0])),
+    ("Bidirectional(GRU(2, return_sequences=True, go_backwards=True), "
+     "backward_layer=GRU(2, return_sequences=True))",
+     [3, 2, 1, 0], ([3, 2, 1, 0], [0, 1, 2, 3])),
+    ("GRU(2, return_sequences=True, go_backwards=True)", [3, 2, 1, 0], ([3, 2, 1, 0],)),
+])  # fmt: skip
 @pytest.mark.parametrize("masked", [False, True])
 def test_every_form_of_a_trace_has_the_rows_of_the_run(
     expression: str, times: list[int], read: tuple[list[int], ...], masked: bool
@@ -283,28 +277,18 @@ def test_the_rule_of_saturation_is_that_of_the_activation() -> None:
     assert figures[gate("candidate", "recurrent")].beyond is None
 
 
-@pytest.mark.parametrize(
-    ("expression", "name", "bounds"),
-    [
-        ("LSTM(2, return_state=True)", "hidden_state", (-1, 1)),
-        ("LSTM(2, return_state=True)", "last_cell_state", None),
-        ("GRU(2, activation='relu')", "hidden_state", None),
-        ("Bidirectional(GRU(2), merge_mode='sum')", "hidden_state", None),
-        ("Bidirectional(GRU(2, return_state=True), merge_mode='sum')", "forward_last_hidden_state", (-1, 1)),
-        (
-            "Bidirectional(SimpleRNN(2, activation='sigmoid'), merge_mode=None)",
-            "backward_hidden_state",
-            (0, 1),
-        ),
-        (
-            "RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)",
-            "cell_0/last_hidden_state",
-            None,
-        ),
-        ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)", "hidden_state", (-1, 1)),
-        ("Dense(2, activation='sigmoid')", "output", (0, 1)),
-    ],
-)
+@pytest.mark.parametrize(("expression", "name", "bounds"), [
+    ("LSTM(2, return_state=True)", "hidden_state", (-1, 1)),
+    ("LSTM(2, return_state=True)", "last_cell_state", None),
+    ("GRU(2, activation='relu')", "hidden_state", None),
+    ("Bidirectional(GRU(2), merge_mode='sum')", "hidden_state", None),
+    ("Bidirectional(GRU(2, return_state=True), merge_mode='sum')", "forward_last_hidden_state", (-1, 1)),
+    ("Bidirectional(SimpleRNN(2, activation='sigmoid'), merge_mode=None)", "backward_hidden_state", (0, 1)),
+    ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)",
+     "cell_0/last_hidden_state", None),
+    ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)", "hidden_state", (-1, 1)),
+    ("Dense(2, activation='sigmoid')", "output", (0, 1)),
+])  # fmt: skip
 def test_bounds_of_returned_tensors(expression: Any, name: Any, bounds: Any) -> None:
     asked = case(expression)
     limits = tracing.tensor_bounds(asked.stack, asked.inputs.shape, all_layers=asked.all_layers)

@@ -102,17 +102,12 @@ def list_classes(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[st
 
 
 @pytest.mark.parametrize("name", ["m.weights.h5", "m.keras"])
-@pytest.mark.parametrize(
-    ("build", "layers"),
-    [
-        (EncoderDecoder, {"reads": "LSTM", "inside": "GRU", "writes": "SimpleRNN"}),
-        (
-            Twice,
-            {f"{block}/{layer}": kind for block in ("a", "b")
-             for layer, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()},
-        ),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("build", "layers"), [
+    (EncoderDecoder, {"reads": "LSTM", "inside": "GRU", "writes": "SimpleRNN"}),
+    (Twice,
+     {f"{block}/{layer}": kind for block in ("a", "b")
+      for layer, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()}),
+])  # fmt: skip
 @pytest.mark.slow
 def test_every_layer_is_found(
     build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path,
@@ -146,14 +141,11 @@ EXPORT = f"export {json.dumps(X.tolist(), separators=(',', ':'))} --model PATH -
 CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\nChoose others: --model"
 
 
-@pytest.mark.parametrize(
-    ("build", "file", "name", "inside", "why", "command", "said"),
-    [
-        (model_with_own_cell, "m.weights.h5", "own", {}, UNFIT, TO_TORCH, CONVERTED),
-        (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, TO_TORCH, CONVERTED),
-        (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
-    ],
-)
+@pytest.mark.parametrize(("build", "file", "name", "inside", "why", "command", "said"), [
+    (model_with_own_cell, "m.weights.h5", "own", {}, UNFIT, TO_TORCH, CONVERTED),
+    (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, TO_TORCH, CONVERTED),
+    (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
+])  # fmt: skip
 @pytest.mark.slow
 def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     build: Any, file: str, name: str, inside: dict[str, str], why: str, command: str, said: str,

@@ -150,14 +150,10 @@ USER_LAYERS = {
     "x = Bidirectional(LSTM(8), merge_mode='sum')(x)": "Bidirectional(LSTM(8), merge_mode='sum')",
     "model = Sequential([LSTM(4), Dense(2), SimpleRNN(8, activation=f(1))])": "SimpleRNN(8)",
     "self.rnn = nn.RNN(10, hidden_size=8, bidirectional=True)": "Bidirectional(SimpleRNN(8))",
-    "self.rnn = torch.nn.GRU(10, 8)": "GRU(8)",
-    "x = LSTM(units)(inputs)": "LSTM(3)",
-    "x = LSTM(8": "LSTM(3)",
-    "x = LSTM(-8)(x)": "LSTM(3)",
-    "x = LSTM(99999999)(x)": "LSTM(3)",
-    "x = LSTM()(x)": "LSTM(3)",
+    "self.rnn = torch.nn.GRU(10, 8)": "GRU(8)", "x = LSTM(units)(inputs)": "LSTM(3)", "x = LSTM(8": "LSTM(3)",
+    "x = LSTM(-8)(x)": "LSTM(3)", "x = LSTM(99999999)(x)": "LSTM(3)", "x = LSTM()(x)": "LSTM(3)",
     "x = LSTM(8, return_sequence=True, go_backwards=flag)(x)": "LSTM(8)",
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("code", "layer"), USER_LAYERS.items())
@@ -180,24 +176,16 @@ def test_the_layer_that_the_message_names_is_taken_of_several() -> None:
     assert diagnose(both + named).fixes[0].layers == ("Bidirectional(LSTM(8))",)
 
 
-@pytest.mark.parametrize(
-    ("code", "snippet"),
-    [
-        ("", "output, forward_h, forward_c, backward_h, backward_c = layer(x)"),
-        (
-            "a, b, c = Bidirectional(LSTM(8, return_state=True))(x)",
-            "output, forward_h, forward_c, backward_h, backward_c = "
-            "Bidirectional(LSTM(8, return_state=True))(x)",
-        ),
-        ("a, b, c = GRU(8)(x)", "output, h = GRU(8, return_state=True)(x)"),
-        ("a, b, c = nn.LSTM(10, 8)(x)", "output, (h, c) = lstm(x)"),
-        (
-            "a, b, c = Bidirectional(GRU(8), merge_mode=None)(x)",
-            "forward, backward, forward_h, backward_h = "
-            "Bidirectional(GRU(8, return_state=True), merge_mode=None)(x)",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("code", "snippet"), [
+    ("", "output, forward_h, forward_c, backward_h, backward_c = layer(x)"),
+    ("a, b, c = Bidirectional(LSTM(8, return_state=True))(x)",
+     "output, forward_h, forward_c, backward_h, backward_c = Bidirectional(LSTM(8, return_state=True))(x)"),
+    ("a, b, c = GRU(8)(x)", "output, h = GRU(8, return_state=True)(x)"),
+    ("a, b, c = nn.LSTM(10, 8)(x)", "output, (h, c) = lstm(x)"),
+    ("a, b, c = Bidirectional(GRU(8), merge_mode=None)(x)",
+     "forward, backward, forward_h, backward_h = "
+     "Bidirectional(GRU(8, return_state=True), merge_mode=None)(x)"),
+])  # fmt: skip
 def test_the_first_way_to_unpack_is_not_the_one_that_failed(code: str, snippet: str) -> None:
     first = diagnose(f"{code}\nValueError: too many values to unpack (expected 3)").fixes[0]
     assert first.snippet == snippet
@@ -240,13 +228,10 @@ def test_one_bias_and_two_biases_of_a_gru() -> None:
     assert "order" in diagnose(message.format("lstm", "(12,)", "(2, 12)")).fixes[0].situation.en
 
 
-@pytest.mark.parametrize(
-    ("wanted", "given", "first"),
-    [
-        ("(1, None, 5)", "(32, 10, 5)", "model.predict(x, batch_size=1)"),
-        ("(64, None, 5)", "(32, 10, 5)", "model.predict(x[:len(x) // 64 * 64], batch_size=64)"),
-    ],
-)
+@pytest.mark.parametrize(("wanted", "given", "first"), [
+    ("(1, None, 5)", "(32, 10, 5)", "model.predict(x, batch_size=1)"),
+    ("(64, None, 5)", "(32, 10, 5)", "model.predict(x[:len(x) // 64 * 64], batch_size=64)"),
+])  # fmt: skip
 def test_a_fixed_batch_is_told_from_other_sizes(wanted: str, given: str, first: str) -> None:
     diagnosis = diagnose(f"expected shape={wanted}, found shape={given}")
     assert diagnosis.explanation.en.startswith("The model takes batches of ")
@@ -330,10 +315,8 @@ def test_a_run_that_goes_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 HOSTILE = {
-    "megabytes": "x" * 5_000_000,
-    "spaces": " " * 5_000_000,
-    "controls": "\x00\x1b[31m\u202e\x07" * 200_000,
-    "escapes": "\x1b[" * 1_000_000,
+    "megabytes": "x" * 5_000_000, "spaces": " " * 5_000_000,
+    "controls": "\x00\x1b[31m\u202e\x07" * 200_000, "escapes": "\x1b[" * 1_000_000,
     "many starts": "expected ndim=3, found ndim=2. Full shape received: (" * 50_000,
     "dimensions": "Dimensions must be equal, but are 1 and 2 for '{{node MatMul " * 50_000,
     "arguments": "Exception encountered when calling LSTM.call(). • mask=" * 50_000,
@@ -341,14 +324,12 @@ HOSTILE = {
     "backward": "'name': 'backward_a'" * 100_000,
     "sizes": "Data cardinality is ambiguous 'x' sizes: 1" * 100_000,
     "keys": "Missing key(s) in state_dict: " * 100_000,
-    "frames": 'File "a", line 1, in b\n  c\n' * 50_000,
-    "layers": "x = LSTM(" * 50_000,
+    "frames": 'File "a", line 1, in b\n  c\n' * 50_000, "layers": "x = LSTM(" * 50_000,
     "closed layers": "Bidirectional(LSTM(8))" * 50_000,
-    "brackets": "LSTM(((((((((((((((((((((" * 20_000,
-    "cells": "Cell In[1], line 1\n" * 50_000,
+    "brackets": "LSTM(((((((((((((((((((((" * 20_000, "cells": "Cell In[1], line 1\n" * 50_000,
     "spec": "`initial_state` was passed that is not compatible with `cell.state_size`. Received `state_spec`="
     * 9_999,
-}
+}  # fmt: skip
 
 
 @pytest.mark.sampled

@@ -74,15 +74,11 @@ def test_integer_labels_are_told_from_one_hot_targets() -> None:
     assert diagnose(f"in binary_crossentropy\n{RANKS}").fixes[0].snippet == "LSTM(3), Dense(1)"
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        f"for '{{{{node compile_loss/mse/sub}}}} = {TIME_AXIS}",
-        "... compile_loss/mse/Squeeze ... [?,3], [?,10]",
-        "for '{{node a/loss/mse/Sub}} = Sub[T=DT_FLOAT](mse/Squeeze, IteratorGetNext:1)' "
-        "with input shapes: [?,10], [?,3].",
-    ],
-)
+@pytest.mark.parametrize("where", [
+    f"for '{{{{node compile_loss/mse/sub}}}} = {TIME_AXIS}", "... compile_loss/mse/Squeeze ... [?,3], [?,10]",
+    "for '{{node a/loss/mse/Sub}} = Sub[T=DT_FLOAT](mse/Squeeze, IteratorGetNext:1)' "
+    "with input shapes: [?,10], [?,3].",
+])  # fmt: skip
 def test_a_time_axis_that_the_loss_dropped_is_read_first(where: str) -> None:
     said = diagnose(f"Dimensions must be equal, but are 3 and 10 {where}")
     assert said.explanation.en.startswith("The output has a time axis, (None, 10, 1)")

@@ -51,18 +51,8 @@ Arguments received by LSTMCell.call():
 """Messages of the texts that no other test shows."""
 
 CAUSE_KEYS = {
-    "pattern",
-    "like",
-    "compute",
-    "shapes",
-    "arguments",
-    "variant",
-    "when",
-    "en",
-    "ko",
-    "hint",
-    "fix",
-}
+    "pattern", "like", "compute", "shapes", "arguments", "variant", "when", "en", "ko", "hint", "fix",
+}  # fmt: skip
 FIX_KEYS = {"each", "when", "en", "ko", "code", "layers", "input", "mask", "states", "weights"}
 
 

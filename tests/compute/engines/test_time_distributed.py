@@ -17,13 +17,9 @@ STEPS = 2, 2, 5, 3
 INNER = [text for text in (*LAYERS, *BIDIRECTIONALS) if "return_state=False" in text and "None" not in text]
 MORE = [
     "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True)",
-    "LSTM(2, zero_output_for_mask=True, return_sequences=True)",
-    "Dense(4, activation='softmax')",
-    "Dense(2, use_bias=False)",
-    "Dropout(0.5)",
-    "Masking(0.5)",
-    "TimeDistributed(Dense(3))",
-]
+    "LSTM(2, zero_output_for_mask=True, return_sequences=True)", "Dense(4, activation='softmax')",
+    "Dense(2, use_bias=False)", "Dropout(0.5)", "Masking(0.5)", "TimeDistributed(Dense(3))",
+]  # fmt: skip
 
 
 def check_keras_numbers(

@@ -183,14 +183,11 @@ def test_the_widest_empty_array_of_numpy_is_read() -> None:
     assert read_tensor(source(npy_bytes(widest)), "npy").shape == widest.shape
 
 
-@pytest.mark.parametrize(
-    ("format", "data", "states"),
-    [
-        ("json", "[[[1, 2]], [[3, 4]]]", [[[1, 2]], [[3, 4]]]),
-        ("npz", npz_bytes(np.ones((1, 2)), np.zeros((1, 2))), [[[1, 1]], [[0, 0]]]),
-        ("npy", npy_bytes(np.ones((1, 2))), [[[1, 1]]]),
-    ],
-)
+@pytest.mark.parametrize(("format", "data", "states"), [
+    ("json", "[[[1, 2]], [[3, 4]]]", [[[1, 2]], [[3, 4]]]),
+    ("npz", npz_bytes(np.ones((1, 2)), np.zeros((1, 2))), [[[1, 1]], [[0, 0]]]),
+    ("npy", npy_bytes(np.ones((1, 2))), [[[1, 1]]]),
+])  # fmt: skip
 def test_states(format: str, data: str | bytes, states: list[Any]) -> None:
     found: Any = read_states(source(data), format)
     assert [state.tolist() for state in found] == states

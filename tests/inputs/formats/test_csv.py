@@ -35,29 +35,25 @@ def test_any_table_comes_back(array: Any) -> None:
     np.testing.assert_array_equal(inputs(text, "csv"), array)
 
 
-@pytest.mark.parametrize(
-    ("text", "options", "array", "names"),
-    [
-        ("1\n2\n5\n", {}, [[1], [2], [5]], ()),
-        ("level\n1\n2\n", {}, [[1], [2]], ("level",)),
-        ("1,2\n\n \n3,4", {}, [[1, 2], [3, 4]], ()),
-        ('"x, y",z\n1,2\n', {}, [[1, 2]], ("x, y", "z")),
-        ('"1","2"\n"3","4"\n', {}, [[1, 2], [3, 4]], ()),
-        ("1;2,5\n3;4,5\n", {}, [[1, 2.5], [3, 4.5]], ()),
-        ("1,5\t2\n3\t4\n", {}, [[1.5, 2], [3, 4]], ()),
-        ("a;b\n1;2\n3,5;4\n", {}, [[1, 2], [3.5, 4]], ("a", "b")),
-        ("inf,-Infinity\n1e308,2\n", {}, [[np.inf, -np.inf], [1e308, 2]], ()),
-        ("2,5\n3\n", {"decimal": ","}, [[2.5], [3]], ()),
-        ("1;2\n" * 30 + "1,5;2\n", {}, [[1, 2]] * 30 + [[1.5, 2]], ()),
-        ("1\t2\n", {"delimiter": "\\t"}, [[1, 2]], ()),
-        (" ".join(["1.5"] * 60_000), {"delimiter": "space"}, [[1.5] * 60_000], ()),
-        ("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n", {"batch_column": "id"},
-         [[[1, 2], [5, 6]], [[3, 4], [7, 8]]], ("x", "y")),
-        ("id;x\ns.1;1,5\ns.1;2\n", {"batch_column": "id"}, [[[1.5], [2]]], ("x",)),
-        ("a,1\nb,2\n", {"batch_column": "0"}, [[[1]], [[2]]], ()),
-    ],
-    ids=lambda value: str(value)[:30],
-)  # fmt: skip
+@pytest.mark.parametrize(("text", "options", "array", "names"), [
+    ("1\n2\n5\n", {}, [[1], [2], [5]], ()),
+    ("level\n1\n2\n", {}, [[1], [2]], ("level",)),
+    ("1,2\n\n \n3,4", {}, [[1, 2], [3, 4]], ()),
+    ('"x, y",z\n1,2\n', {}, [[1, 2]], ("x, y", "z")),
+    ('"1","2"\n"3","4"\n', {}, [[1, 2], [3, 4]], ()),
+    ("1;2,5\n3;4,5\n", {}, [[1, 2.5], [3, 4.5]], ()),
+    ("1,5\t2\n3\t4\n", {}, [[1.5, 2], [3, 4]], ()),
+    ("a;b\n1;2\n3,5;4\n", {}, [[1, 2], [3.5, 4]], ("a", "b")),
+    ("inf,-Infinity\n1e308,2\n", {}, [[np.inf, -np.inf], [1e308, 2]], ()),
+    ("2,5\n3\n", {"decimal": ","}, [[2.5], [3]], ()),
+    ("1;2\n" * 30 + "1,5;2\n", {}, [[1, 2]] * 30 + [[1.5, 2]], ()),
+    ("1\t2\n", {"delimiter": "\\t"}, [[1, 2]], ()),
+    (" ".join(["1.5"] * 60_000), {"delimiter": "space"}, [[1.5] * 60_000], ()),
+    ("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n", {"batch_column": "id"}, [[[1, 2], [5, 6]], [[3, 4], [7, 8]]],
+     ("x", "y")),
+    ("id;x\ns.1;1,5\ns.1;2\n", {"batch_column": "id"}, [[[1.5], [2]]], ("x",)),
+    ("a,1\nb,2\n", {"batch_column": "0"}, [[[1]], [[2]]], ()),
+], ids=lambda value: str(value)[:30])  # fmt: skip
 def test_what_is_read(text: str, options: Any, array: Any, names: Any) -> None:
     document: Any = read(source(text), "csv", ReadOptions(**options))
     assert (document.inputs.tolist(), document.feature_names) == (array, names)

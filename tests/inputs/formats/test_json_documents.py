@@ -174,17 +174,10 @@ def test_another_schema_is_not(schema: Any) -> None:
     assert "notes.json: its schema is" in complaint(json.dumps({"schema": schema}))
 
 
-@pytest.mark.parametrize(
-    "outputs",
-    [
-        None,
-        [],
-        [1],
-        [{"values": [[1]]}],
-        [{"name": 1, "values": [[1]]}],
-        [{"name": "hidden_state", "shape": [1, 3]}],
-    ],
-)
+@pytest.mark.parametrize("outputs", [
+    None, [], [1], [{"values": [[1]]}], [{"name": 1, "values": [[1]]}],
+    [{"name": "hidden_state", "shape": [1, 3]}],
+])  # fmt: skip
 def test_output_without_tensors_is_not(outputs: Any) -> None:
     text = json.dumps({"schema": "rnncli/1", "outputs": outputs})
     assert "notes.json: it is rnncli's own output, without values of outputs." in complaint(text)

@@ -61,14 +61,9 @@ def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> No
     weights = weights_of(layer)
     theirs = layer([with_mask(*pair) for pair in zip(inputs, masks, strict=True)] if several else given)
     call = KerasCall(
-        config=config_of(layer),
-        weights=weights,
-        inputs=inputs,
-        mask=masks if takes_mask else None,
-        previous=masks,
-        class_name=type(layer).__name__,
-        layer=layer.name,
-    )
+        config=config_of(layer), weights=weights, inputs=inputs, mask=masks if takes_mask else None,
+        previous=masks, class_name=type(layer).__name__, layer=layer.name,
+    )  # fmt: skip
     mine, mask = plain.compute(call, "keras.layers")
     expected, their_mask = keras.ops.convert_to_numpy(theirs), getattr(theirs, "_keras_mask", None)
     assert (mine.shape, mine.dtype) == (expected.shape, expected.dtype), what
@@ -108,11 +103,8 @@ def test_embedding(mask_zero: bool) -> None:
         ids = RNG.integers(0, 9, (3, 5)).astype(dtype)
         held(
             make_layers(f"Embedding(9, 4, mask_zero={mask_zero})")[0],
-            ids,
-            None,
-            f"Embedding of {dtype}",
-            True,
-        )
+            ids, None, f"Embedding of {dtype}", True,
+        )  # fmt: skip
 
 
 def test_embedding_names_an_id_that_it_does_not_have() -> None:
@@ -159,16 +151,10 @@ def test_what_is_not_known_is_named() -> None:
         plain.compute(call)
 
 
-@pytest.mark.parametrize(
-    ("class_name", "module", "may"),
-    [
-        ("Newest", "keras.layers", True),
-        ("Newest", "my.module", False),
-        ("Lambda", "keras.layers", False),
-        ("Custom>Newest", "keras.layers", False),
-        ("Lambda", "my.module", False),
-    ],
-)
+@pytest.mark.parametrize(("class_name", "module", "may"), [
+    ("Newest", "keras.layers", True), ("Newest", "my.module", False), ("Lambda", "keras.layers", False),
+    ("Custom>Newest", "keras.layers", False), ("Lambda", "my.module", False),
+])  # fmt: skip
 def test_keras_may_know_a_layer_that_is_not_a_custom_one(class_name: str, module: str, may: bool) -> None:
     assert plain.keras_may_know(class_name, module) == may
 

@@ -99,20 +99,13 @@ def test_lengths_for_a_forward_of_ones_own(given: Any, keywords: Any, says: str)
         rnncli.run(X.swapaxes(0, 1), time_first, lengths=[6, 3, 2])
 
 
-@pytest.mark.parametrize(
-    ("module", "given", "says"),
-    [
-        (
-            nn.LSTM(5, 2, batch_first=True),
-            X,
-            r"LSTM takes an input of (batch, timesteps, 5), and got (3, 5, 4).",
-        ),
-        (nn.RNN(5, 2), X, "RNN takes an input of (timesteps, batch, 5), and got (3, 5, 4)."),
-        (nn.GRU(4, 2), X[None], "GRU takes an input of (timesteps, batch, 4), and got (1, 3, 5, 4)."),
-        (nn.LSTMCell(5, 2), X[:, 0], "LSTMCell takes an input of (batch, 5), and got (3, 4)."),
-        (Tagger(5), X, "gru takes an input of (batch, timesteps, 5), and got (3, 5, 4)."),
-    ],
-)
+@pytest.mark.parametrize(("module", "given", "says"), [
+    (nn.LSTM(5, 2, batch_first=True), X, r"LSTM takes an input of (batch, timesteps, 5), and got (3, 5, 4)."),
+    (nn.RNN(5, 2), X, "RNN takes an input of (timesteps, batch, 5), and got (3, 5, 4)."),
+    (nn.GRU(4, 2), X[None], "GRU takes an input of (timesteps, batch, 4), and got (1, 3, 5, 4)."),
+    (nn.LSTMCell(5, 2), X[:, 0], "LSTMCell takes an input of (batch, 5), and got (3, 4)."),
+    (Tagger(5), X, "gru takes an input of (batch, timesteps, 5), and got (3, 5, 4)."),
+])  # fmt: skip
 def test_an_input_that_a_layer_of_torch_does_not_take(module: Any, given: Any, says: str) -> None:
     with pytest.raises(InputError) as raised:
         rnncli.run(given, module)

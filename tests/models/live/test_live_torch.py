@@ -178,15 +178,11 @@ def test_a_shared_layer_has_two_uses() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # by what compiles
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda module: parametrizations.weight_norm(module, "weight_hh_l0"),
-        lambda module: parametrizations.spectral_norm(module, "weight_hh_l0", n_power_iterations=1),
-        torch.compile,
-    ],
-    ids=["weight", "spectral", "compiled"],
-)
+@pytest.mark.parametrize("make", [
+    lambda module: parametrizations.weight_norm(module, "weight_hh_l0"),
+    lambda module: parametrizations.spectral_norm(module, "weight_hh_l0", n_power_iterations=1),
+    torch.compile,
+], ids=["weight", "spectral", "compiled"])  # fmt: skip
 @pytest.mark.parametrize("training", [False, True])
 def test_weights_are_read_in_the_call(make: Callable[[Any], Any], training: bool) -> None:
     module = make(nn.LSTM(5, 4, batch_first=True))
@@ -478,13 +474,10 @@ def test_what_is_left_out_of_a_module_is_named() -> None:
     assert "left out" not in rnncli.export(numbers(3, 6, 5), Between().rnn, to="numpy").data.decode()
 
 
-@pytest.mark.parametrize(
-    ("all_layers", "text"),
-    [
-        (True, "fc is the first layer with a finite input and an output that is not."),
-        (False, "the output of rnn_l1 is finite, and the input of gru is not."),
-    ],
-)
+@pytest.mark.parametrize(("all_layers", "text"), [
+    (True, "fc is the first layer with a finite input and an output that is not."),
+    (False, "the output of rnn_l1 is finite, and the input of gru is not."),
+])  # fmt: skip
 def test_the_module_that_makes_a_nan_is_named(all_layers: bool, text: str) -> None:
     module = Between()
     module.fc.bias.data[1] = np.nan
