@@ -48,25 +48,22 @@ def test_takes_a_mask_states_and_weights_as_lists() -> None:
         np.testing.assert_allclose(result.outputs[0].values, theirs, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        (Message("{flag}: 0 is not a size.", flag=Flag("--units")), "units: 0 is not a size."),
-        (Message("For example {flag}.", flag=Flag("--units", "3")), "For example units=3."),
-        (Message("Pad the shorter ones with {--pad post}."), "Pad the shorter ones with pad='post'."),
-        (Message("{--decimal:sign!r} is not one.", sign="x"), "decimal='x' is not one."),
-        (Message("Add {--bidirectional:on}, or name bilstm."), "Add bidirectional=True, or name bilstm."),
-        (Message("{--no-bidirectional} conflicts with it."), "bidirectional=False conflicts with it."),
-        (Message("Leave {--engine} out, or use tensorflow."), "Leave engine out, or use tensorflow."),
-        (Message("{--input-axes} names {count}.", count=2), "input_axes names 2."),
-        (Message("For example {--atol 1e-4}."), "For example atol=1e-4."),
-        (Message("Compare with {--expect FILE}."), "Compare with expect=FILE."),
-        (Message("Load {--layer 'LSTM(3)'} {--weights:file}", file="w"), "Load layer='LSTM(3)', weights='w'"),
-        (Message("Use {--layer LSTM}."), "Use layer='LSTM'."),
-        (Message("{error}: {text}", error=Message("{--pad}"), text="--pad"), "pad: --pad"),
-        (Message("Run it: rnncli run INPUT --model {file}", file="a"), "Run it: rnncli run INPUT --model a"),
-    ],
-)
+@pytest.mark.parametrize(("message", "said"), [
+    (Message("{flag}: 0 is not a size.", flag=Flag("--units")), "units: 0 is not a size."),
+    (Message("For example {flag}.", flag=Flag("--units", "3")), "For example units=3."),
+    (Message("Pad the shorter ones with {--pad post}."), "Pad the shorter ones with pad='post'."),
+    (Message("{--decimal:sign!r} is not one.", sign="x"), "decimal='x' is not one."),
+    (Message("Add {--bidirectional:on}, or name bilstm."), "Add bidirectional=True, or name bilstm."),
+    (Message("{--no-bidirectional} conflicts with it."), "bidirectional=False conflicts with it."),
+    (Message("Leave {--engine} out, or use tensorflow."), "Leave engine out, or use tensorflow."),
+    (Message("{--input-axes} names {count}.", count=2), "input_axes names 2."),
+    (Message("For example {--atol 1e-4}."), "For example atol=1e-4."),
+    (Message("Compare with {--expect FILE}."), "Compare with expect=FILE."),
+    (Message("Load {--layer 'LSTM(3)'} {--weights:file}", file="w"), "Load layer='LSTM(3)', weights='w'"),
+    (Message("Use {--layer LSTM}."), "Use layer='LSTM'."),
+    (Message("{error}: {text}", error=Message("{--pad}"), text="--pad"), "pad: --pad"),
+    (Message("Run it: rnncli run INPUT --model {file}", file="a"), "Run it: rnncli run INPUT --model a"),
+])  # fmt: skip
 def test_flags_of_messages_are_keywords_in_python(message: Message, said: str) -> None:
     assert write(message, python=True) == said
 
@@ -119,49 +116,43 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
     assert str(caught.value).startswith(caught.value.what)
 
 
-@pytest.mark.parametrize(
-    ("name", "keywords", "said", "advice"),
-    [
-        ("run", {"inputs": "abc"}, "inputs: there is no file", ""),
-        ("run", {"inputs": ""}, "inputs: there is no file ''", ""),
-        ("run", {"inputs": "sentense"}, "sentense", "built-in sample: sentence"),
-        ("run", {"inputs": [[1, 2], [3]]}, "inputs", ""),
-        ("run", {"inputs": 3.0}, "inputs", ""),
-        ("run", {"inputs": [[True]]}, "inputs", ""),
-        ("run", {"layer": "lsmt"}, "lsmt", "Did you mean"),
-        ("run", {"layer": 7}, "7 is not a layer", ""),
-        ("run", {"weights": {"kernel": [[1.0]]}}, "kernel", ""),
-        ("run", {"initial_state": {"hidden": [[0.0]]}}, "initial_state", ""),
-        ("run", {"seed": -1}, "seed is -1", ""),
-        ("run", {"seed": 1.5}, "seed", ""),
-        ("run", {"calls": 0}, "calls is 0", ""),
-        ("run", {"units": "three"}, "units", ""),
-        ("run", {"pad": "both"}, "pad", ""),
-        ("run", {"engine": "nump"}, "nump", "Did you mean numpy"),
-        ("why", {"inputs": "found ndim=2", "width": 0}, "width is 0.", ""),
-        ("run", {"check": "yes"}, "check is 'yes'.", "True or False"),
-        ("run", {"bidirectional": "yes"}, "bidirectional is 'yes'.", "True or False"),
-        ("run", {"hold": 3}, "hold is 3.", "hold='forget[:, 1]=1@2:'"),
-        ("trace", {"hold": ["forget=1", 3]}, "hold is ['forget=1', 3].", "hold="),
-        ("trace", {"gate": 3}, "gate is 3.", "gate='forget'"),
-        ("run", {"input_axes": ("time", 3, "batch")}, "input_axes is ('time', 3, 'batch').", "time,features"),
-        ("run", {"fill": 3, "inputs": None, "input_shape": (1, 2, 3)}, "fill is 3.", "It must be text."),
-        ("run", {"atol": 1}, "atol needs check or expect.", "Add check=True."),
-        ("trace", {"rtol": {"cell": 1}}, "rtol needs check or expect.", "Add check=True."),
-        ("run", {"atol": {"hiden": 1}, "check": True}, "atol: there is no tensor 'hiden'.", "hidden_state"),
-        ("gradients", {"of": 3}, "of is 3.", "of='hidden_state'"),
-        ("gradients", {"calls": 2}, "computed for one call.", "Leave calls out."),
-        (
-            "gradients",
-            {"layer": "lstm", "against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
-            "against draws the weights",
-            "Leave out weights and initial states.",
-        ),
-        ("compare", {"engines": ["numpy", 3]}, "engines is ['numpy', 3].", "Name two"),
-        ("compare", {"select": 3}, "select is 3.", "select='hidden_state'"),
-        ("compare", {"select": [3]}, "select is [3].", "select='hidden_state'"),
-    ],
-)
+@pytest.mark.parametrize(("name", "keywords", "said", "advice"), [
+    ("run", {"inputs": "abc"}, "inputs: there is no file", ""),
+    ("run", {"inputs": ""}, "inputs: there is no file ''", ""),
+    ("run", {"inputs": "sentense"}, "sentense", "built-in sample: sentence"),
+    ("run", {"inputs": [[1, 2], [3]]}, "inputs", ""),
+    ("run", {"inputs": 3.0}, "inputs", ""),
+    ("run", {"inputs": [[True]]}, "inputs", ""),
+    ("run", {"layer": "lsmt"}, "lsmt", "Did you mean"),
+    ("run", {"layer": 7}, "7 is not a layer", ""),
+    ("run", {"weights": {"kernel": [[1.0]]}}, "kernel", ""),
+    ("run", {"initial_state": {"hidden": [[0.0]]}}, "initial_state", ""),
+    ("run", {"seed": -1}, "seed is -1", ""),
+    ("run", {"seed": 1.5}, "seed", ""),
+    ("run", {"calls": 0}, "calls is 0", ""),
+    ("run", {"units": "three"}, "units", ""),
+    ("run", {"pad": "both"}, "pad", ""),
+    ("run", {"engine": "nump"}, "nump", "Did you mean numpy"),
+    ("why", {"inputs": "found ndim=2", "width": 0}, "width is 0.", ""),
+    ("run", {"check": "yes"}, "check is 'yes'.", "True or False"),
+    ("run", {"bidirectional": "yes"}, "bidirectional is 'yes'.", "True or False"),
+    ("run", {"hold": 3}, "hold is 3.", "hold='forget[:, 1]=1@2:'"),
+    ("trace", {"hold": ["forget=1", 3]}, "hold is ['forget=1', 3].", "hold="),
+    ("trace", {"gate": 3}, "gate is 3.", "gate='forget'"),
+    ("run", {"input_axes": ("time", 3, "batch")}, "input_axes is ('time', 3, 'batch').", "time,features"),
+    ("run", {"fill": 3, "inputs": None, "input_shape": (1, 2, 3)}, "fill is 3.", "It must be text."),
+    ("run", {"atol": 1}, "atol needs check or expect.", "Add check=True."),
+    ("trace", {"rtol": {"cell": 1}}, "rtol needs check or expect.", "Add check=True."),
+    ("run", {"atol": {"hiden": 1}, "check": True}, "atol: there is no tensor 'hiden'.", "hidden_state"),
+    ("gradients", {"of": 3}, "of is 3.", "of='hidden_state'"),
+    ("gradients", {"calls": 2}, "computed for one call.", "Leave calls out."),
+    ("gradients",
+     {"layer": "lstm", "against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},
+     "against draws the weights", "Leave out weights and initial states."),
+    ("compare", {"engines": ["numpy", 3]}, "engines is ['numpy', 3].", "Name two"),
+    ("compare", {"select": 3}, "select is 3.", "select='hidden_state'"),
+    ("compare", {"select": [3]}, "select is [3].", "select='hidden_state'"),
+])  # fmt: skip
 def test_an_argument_that_cannot_be_meant_is_said(name: str, keywords: Any, said: str, advice: str) -> None:
     keywords = dict(keywords)
     with pytest.raises(RnncliError) as caught:

@@ -100,15 +100,12 @@ hidden = "status * timestep"
 """
 
 
-@pytest.mark.parametrize(
-    ("layer", "name", "meant"),
-    [
-        ("lstm", "output", "output/activation, output/layer"),
-        ("bilstm", "backward/output", "backward/output/activation, backward/output/layer"),
-        ("@namesakes.toml", "status", "status/activation, status/layer"),
-        ("@namesakes.toml", "timestep", "timestep/activation, timestep/layer"),
-    ],
-)
+@pytest.mark.parametrize(("layer", "name", "meant"), [
+    ("lstm", "output", "output/activation, output/layer"),
+    ("bilstm", "backward/output", "backward/output/activation, backward/output/layer"),
+    ("@namesakes.toml", "status", "status/activation, status/layer"),
+    ("@namesakes.toml", "timestep", "timestep/activation, timestep/layer"),
+])  # fmt: skip
 def test_a_name_of_two_arrays_of_a_trace_is_refused(
     layer: str, name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,17 +166,14 @@ def test_a_plot_is_a_picture_in_a_notebook_and_characters_in_print(tmp_path: Pat
         picture.save(tmp_path / "a.gif")
 
 
-@pytest.mark.parametrize(
-    ("keywords", "said"),
-    [
-        ({"size": "big"}, "size='big': this is not a width and height"),
-        ({"size": (1, 1)}, "is too small for this picture"),
-        ({"style": "pink"}, "style is 'pink'"),
-        ({"style": "dark", "theme": "light"}, "style='dark' and theme='light' cannot be combined"),
-        ({"batch": [0, 1]}, "batch is \\[0, 1\\]"),
-        ({"steps": 9}, "no time step is selected"),
-    ],
-)
+@pytest.mark.parametrize(("keywords", "said"), [
+    ({"size": "big"}, "size='big': this is not a width and height"),
+    ({"size": (1, 1)}, "is too small for this picture"),
+    ({"style": "pink"}, "style is 'pink'"),
+    ({"style": "dark", "theme": "light"}, "style='dark' and theme='light' cannot be combined"),
+    ({"batch": [0, 1]}, "batch is \\[0, 1\\]"),
+    ({"steps": 9}, "no time step is selected"),
+])  # fmt: skip
 def test_a_plot_that_cannot_be_drawn(keywords: Any, said: str) -> None:
     with pytest.raises(rnncli.RnncliError, match=said):
         rnncli.plot(seed=1, **keywords).render()

@@ -130,19 +130,16 @@ class TestWeights:
         assert found.parameters == 108
         assert "spectral_radius" in found.to_dataframe()
 
-    @pytest.mark.parametrize(
-        ("call", "said"),
-        [
-            (lambda: rnncli.weights(), "weights needs a file or a layer"),
-            (lambda: rnncli.weights(3), "a value of type int has no weights"),
-            (lambda: rnncli.weights([X]), "1 array in this order do"),
-            (lambda: rnncli.weights({"a": X}, to="torch"), "no recurrent layer to convert"),
-            (lambda: rnncli.run(X, LSTM.state_dict()), "give them as weights="),
-            (lambda: rnncli.run(LSTM, X), "The input comes first"),
-            (lambda: rnncli.weights("nowhere.keras"), "there is no such file"),
-            (lambda: rnncli.weights(LSTM.state_dict(), to="java"), "to is 'java'"),  # type: ignore[arg-type]
-        ],
-    )
+    @pytest.mark.parametrize(("call", "said"), [
+        (lambda: rnncli.weights(), "weights needs a file or a layer"),
+        (lambda: rnncli.weights(3), "a value of type int has no weights"),
+        (lambda: rnncli.weights([X]), "1 array in this order do"),
+        (lambda: rnncli.weights({"a": X}, to="torch"), "no recurrent layer to convert"),
+        (lambda: rnncli.run(X, LSTM.state_dict()), "give them as weights="),
+        (lambda: rnncli.run(LSTM, X), "The input comes first"),
+        (lambda: rnncli.weights("nowhere.keras"), "there is no such file"),
+        (lambda: rnncli.weights(LSTM.state_dict(), to="java"), "to is 'java'"),  # type: ignore[arg-type]
+    ])  # fmt: skip
     def test_that_cannot_be_read(self, call: Callable[[], object], said: str) -> None:
         with pytest.raises(RnncliError, match=said):
             call()
@@ -227,16 +224,13 @@ class TestPort:
         with pytest.raises(UsageError):
             found.keys()
 
-    @pytest.mark.parametrize(
-        ("keywords", "said"),
-        [
-            ({"weights": LSTM.state_dict(), "seed": 1}, "seed does not apply to port"),
-            ({}, "port needs weights"),
-            ({"weights": [X]}, "do not belong to one layer"),
-            ({"weights": LSTM.state_dict(), "dropout": 0.5}, "dropout does not apply to port"),
-            ({"weights": STACK.state_dict()}, "there are 2 layers in it(.|\n)*give the weights of one layer"),
-        ],
-    )
+    @pytest.mark.parametrize(("keywords", "said"), [
+        ({"weights": LSTM.state_dict(), "seed": 1}, "seed does not apply to port"),
+        ({}, "port needs weights"),
+        ({"weights": [X]}, "do not belong to one layer"),
+        ({"weights": LSTM.state_dict(), "dropout": 0.5}, "dropout does not apply to port"),
+        ({"weights": STACK.state_dict()}, "there are 2 layers in it(.|\n)*give the weights of one layer"),
+    ])  # fmt: skip
     def test_what_it_cannot_take(self, keywords: Any, said: str) -> None:
         with pytest.raises(RnncliError, match=said):
             rnncli.port(X, expect=np.ones((2, 5, 3)), **keywords)

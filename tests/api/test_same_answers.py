@@ -84,19 +84,16 @@ def test_what_cannot_be_meant_is_refused_as_on_the_command_line(
     assert "command line" not in str(found.value)
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments"),
-    [
-        (run, {}),
-        (run, {"layer": "LSTM(3, stateful=True)"}),
-        (run, {"calls": 2}),
-        (run, {"recurrent_dropout": 0.5}),
-        (run, {"input_shape": (4, 3)}),
-        (run, {"inputs": "x.npy", "return_state": True, "expect": "few.npz"}),
-        (trace, {"inputs": "tiny.npy", "layer": "gru", "check": True}),
-        (gradients, {"dropout": 0.5}),
-    ],
-)
+@pytest.mark.parametrize(("function", "arguments"), [
+    (run, {}),
+    (run, {"layer": "LSTM(3, stateful=True)"}),
+    (run, {"calls": 2}),
+    (run, {"recurrent_dropout": 0.5}),
+    (run, {"input_shape": (4, 3)}),
+    (run, {"inputs": "x.npy", "return_state": True, "expect": "few.npz"}),
+    (trace, {"inputs": "tiny.npy", "layer": "gru", "check": True}),
+    (gradients, {"dropout": 0.5}),
+])  # fmt: skip
 def test_the_notes_are_those_of_the_command_line(
     rnncli: Run, folder: Path, function: Any, arguments: dict[str, Any]
 ) -> None:

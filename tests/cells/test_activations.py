@@ -96,17 +96,14 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
             activations.canonical_name(name)
 
 
-@pytest.mark.parametrize(
-    ("given_name", "expected"),
-    [
-        (None, "linear"),
-        ("Tanh", "tanh"),
-        ("HardSigmoid", "hard_sigmoid"),
-        ("hard-sigmoid", "hard_sigmoid"),
-        ("swish", "silu"),
-        ({"class_name": "function", "config": "relu", "module": "keras.activations"}, "relu"),
-    ],
-)
+@pytest.mark.parametrize(("given_name", "expected"), [
+    (None, "linear"),
+    ("Tanh", "tanh"),
+    ("HardSigmoid", "hard_sigmoid"),
+    ("hard-sigmoid", "hard_sigmoid"),
+    ("swish", "silu"),
+    ({"class_name": "function", "config": "relu", "module": "keras.activations"}, "relu"),
+])  # fmt: skip
 def test_names_fold(given_name: object, expected: str) -> None:
     assert activations.canonical_name(given_name) == expected  # type: ignore[arg-type]
 

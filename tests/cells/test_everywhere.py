@@ -88,15 +88,12 @@ def test_python_takes_the_same(folder: Path) -> None:
         api.run(INPUTS, "mgu.toml")
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        ["@slstm.toml(2, return_state=True)"],
-        ["Bidirectional(@mgu.toml(2), merge_mode='mul')"],
-        ["RNN([@mgu.toml(2), LSTMCell(3), @slstm.toml(2)], return_state=True)"],
-        ["@mgu.toml(2, return_sequences=True)", "Dense(2)", "@slstm.toml(2, go_backwards=True)"],
-    ],
-)
+@pytest.mark.parametrize("layers", [
+    ["@slstm.toml(2, return_state=True)"],
+    ["Bidirectional(@mgu.toml(2), merge_mode='mul')"],
+    ["RNN([@mgu.toml(2), LSTMCell(3), @slstm.toml(2)], return_state=True)"],
+    ["@mgu.toml(2, return_sequences=True)", "Dense(2)", "@slstm.toml(2, go_backwards=True)"],
+])  # fmt: skip
 @pytest.mark.slow
 def test_an_answer_runs_without_the_file(layers: list[str], rnncli: Run, folder: Path) -> None:
     words = [word for layer in layers for word in ("-l", layer)]

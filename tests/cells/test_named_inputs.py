@@ -163,19 +163,16 @@ def test_keras_computes_the_same(kernel: Path, rnncli: Run) -> None:
     rnncli("run", "named.npz", "-l", "@kernel.toml(8)", "--return-state", "--check", cwd=kernel).success()
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"key": arrays()["value"]},
-         "inputs: key is (2, 5, 2, 4), but it must be (batch, timesteps, heads, keys).\n"
-         "Here heads = 2, keys = 3."),
-        ({"key": arrays()["key"][0]}, "inputs: query is (2, 5, 2, 3), but key is (5, 2, 3)."),
-        ({"beta": arrays()["beta"][:, :4]}, "inputs: query is (2, 5, 2, 3), but beta is (2, 4, 2)."),
-        ({"kye": arrays()["key"]}, "inputs: the layer has no input kye.\nDid you mean key?"),
-        ({"key": None}, "inputs: the input key is missing.\nGive query, key, value, gate, beta."),
-        ({"key": []}, "key: it is empty, with shape (0,)."),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("change", "said"), [
+    ({"key": arrays()["value"]},
+     "inputs: key is (2, 5, 2, 4), but it must be (batch, timesteps, heads, keys).\n"
+     "Here heads = 2, keys = 3."),
+    ({"key": arrays()["key"][0]}, "inputs: query is (2, 5, 2, 3), but key is (5, 2, 3)."),
+    ({"beta": arrays()["beta"][:, :4]}, "inputs: query is (2, 5, 2, 3), but beta is (2, 4, 2)."),
+    ({"kye": arrays()["key"]}, "inputs: the layer has no input kye.\nDid you mean key?"),
+    ({"key": None}, "inputs: the input key is missing.\nGive query, key, value, gate, beta."),
+    ({"key": []}, "key: it is empty, with shape (0,)."),
+])  # fmt: skip
 def test_arrays_that_do_not_fit_are_named(change: dict[str, Any], said: str, kernel: Path) -> None:
     given = {name: array for name, array in (arrays() | change).items() if array is not None}
     with pytest.raises(rnncli.RnncliError) as error:
@@ -183,32 +180,26 @@ def test_arrays_that_do_not_fit_are_named(change: dict[str, Any], said: str, ker
     assert str(error.value).startswith(said)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["-l", "LSTM(4)"], "named.npz: it contains beta (2, 5, 2), gate (2, 5, 2), value (2, 5, 2, 4)"),
-        (["-l", "LSTM(24)", "-l", "@kernel.toml(8)"],
-         "layer 1 (@GatedDeltaRule) takes query, key, value, gate, beta by name, so it must be the first"),
-        (["-l", "RNN([LSTMCell(24), @kernel.toml(8)])"], "so it must be the first cell."),
-        (["-l", "@kernel.toml(8)", "--window", "2"], "the input is several arrays."),
-        (["-l", "@kernel.toml(16)"], "value is (2, 5, 2, 4), but it must be (batch, timesteps, heads,"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("words", "said"), [
+    (["-l", "LSTM(4)"], "named.npz: it contains beta (2, 5, 2), gate (2, 5, 2), value (2, 5, 2, 4)"),
+    (["-l", "LSTM(24)", "-l", "@kernel.toml(8)"],
+     "layer 1 (@GatedDeltaRule) takes query, key, value, gate, beta by name, so it must be the first"),
+    (["-l", "RNN([LSTMCell(24), @kernel.toml(8)])"], "so it must be the first cell."),
+    (["-l", "@kernel.toml(8)", "--window", "2"], "the input is several arrays."),
+    (["-l", "@kernel.toml(16)"], "value is (2, 5, 2, 4), but it must be (batch, timesteps, heads,"),
+])  # fmt: skip
 def test_layers_that_do_not_take_them(words: list[str], said: str, kernel: Path, rnncli: Run) -> None:
     write(kernel)
     assert said in rnncli("run", "named.npz", *words, cwd=kernel).refusal()
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("exp(gate)", "exp(x)", "there is no name x.\n"),
-        ("decayed = ", "gate = ", "gate is already a part of the input."),
-        ("keys = 3", 'keys = "features"', "there is no size features above"),
-        ('gate = ["heads"]', 'gate = ["features"]', "there is no axis features"),
-        ('gate = ["heads"]', 'gate = "heads"', "gate needs a list of at most 8 axes."),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("exp(gate)", "exp(x)", "there is no name x.\n"),
+    ("decayed = ", "gate = ", "gate is already a part of the input."),
+    ("keys = 3", 'keys = "features"', "there is no size features above"),
+    ('gate = ["heads"]', 'gate = ["features"]', "there is no axis features"),
+    ('gate = ["heads"]', 'gate = "heads"', "gate needs a list of at most 8 axes."),
+])  # fmt: skip
 def test_files_with_names_that_do_not_fit(old: str, new: str, said: str, kernel: Path, rnncli: Run) -> None:
     (kernel / "wrong.toml").write_text(KERNEL.replace(old, new))
     assert said in rnncli("run", "--input-shape", "2,3,24", "-l", "@wrong.toml(8)", cwd=kernel).refusal()

@@ -39,25 +39,22 @@ def test_slopes_are_those_of_tensorflow(name: str, dtype: str) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=near * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize(
-    "activation",
-    [
-        *(
-            ParametricActivation(name, alpha, beta)
-            for name, alpha, beta in [
-                ("affine", 0.5, 0.25),
-                ("elu", 0.5, None),
-                ("hard_sigmoid", 0.25, 0.5),
-                ("leaky_relu", 0.125, None),
-                ("scaled_tanh", 0.5, 0.75),
-                ("thresholded_relu", 0.5, None),
-            ]
-        ),
-        ParametricActivation("tanh", clip=0.75),
-        ParametricActivation("affine", 0.5, 0.25, clip=0.75),
-        "hard_sigmoid_keras2",
-    ],
-)
+@pytest.mark.parametrize("activation", [
+    *(
+        ParametricActivation(name, alpha, beta)
+        for name, alpha, beta in [
+            ("affine", 0.5, 0.25),
+            ("elu", 0.5, None),
+            ("hard_sigmoid", 0.25, 0.5),
+            ("leaky_relu", 0.125, None),
+            ("scaled_tanh", 0.5, 0.75),
+            ("thresholded_relu", 0.5, None),
+        ]
+    ),
+    ParametricActivation("tanh", clip=0.75),
+    ParametricActivation("affine", 0.5, 0.25, clip=0.75),
+    "hard_sigmoid_keras2",
+])  # fmt: skip
 def test_slopes_that_keras_lacks_are_those_of_central_differences(activation: Any) -> None:
     x = np.random.default_rng(5).normal(0, 1.5, (50, 2))
     function, step = activations.get(str(activation)), 1e-6

@@ -281,15 +281,12 @@ def test_what_ends_a_program_has_its_exit_code(
     assert capfd.readouterr().err.startswith(message)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "run --seed +3", "run --seed 03", "run --dropout .5", "run --memory 1.5G", "run --hold forget=+1",
-        "run --hold forget=1e-3", "run --kernel-initializer constant:-.1",
-        pytest.param("run --check --atol 1E-4", marks=pytest.mark.slow),
-        "trace --unit -1", "trace --step -2:", "plot --terminal --step 3", "plot --terminal --steps -2:",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("words", [
+    "run --seed +3", "run --seed 03", "run --dropout .5", "run --memory 1.5G", "run --hold forget=+1",
+    "run --hold forget=1e-3", "run --kernel-initializer constant:-.1",
+    pytest.param("run --check --atol 1E-4", marks=pytest.mark.slow),
+    "trace --unit -1", "trace --step -2:", "plot --terminal --step 3", "plot --terminal --steps -2:",
+])  # fmt: skip
 def test_plain_numbers_are_taken(words: str, rnncli: Run) -> None:
     assert rnncli(*words.split()).returncode == 0
 

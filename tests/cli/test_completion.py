@@ -163,16 +163,13 @@ def test_every_offered_layer_is_one(capfd: pytest.CaptureFixture[str]) -> None:
     capfd.readouterr()
 
 
-@pytest.mark.parametrize(
-    ("pieces", "current", "words", "place"),
-    [
-        (["a", "--hold", "forget", "=", "1", "@", "2", ":"], 7, ["a", "--hold", "forget=1@2:"], 2),
-        (["a", "--layer", "@", "f"], 3, ["a", "--layer", "@f"], 2),
-        (["a", "--layer", "=", "f"], 3, ["a", "--layer=f"], 1),
-        (["a", "b", ""], 2, ["a", "b", ""], 2),
-        (["a", "b"], 2, ["a", "b", ""], 2),
-    ],
-)
+@pytest.mark.parametrize(("pieces", "current", "words", "place"), [
+    (["a", "--hold", "forget", "=", "1", "@", "2", ":"], 7, ["a", "--hold", "forget=1@2:"], 2),
+    (["a", "--layer", "@", "f"], 3, ["a", "--layer", "@f"], 2),
+    (["a", "--layer", "=", "f"], 3, ["a", "--layer=f"], 1),
+    (["a", "b", ""], 2, ["a", "b", ""], 2),
+    (["a", "b"], 2, ["a", "b", ""], 2),
+])  # fmt: skip
 def test_words_that_bash_splits_are_joined(
     pieces: list[str], current: int, words: list[str], place: int
 ) -> None:

@@ -112,16 +112,13 @@ def test_q_leaves_the_notes_out(rnncli: Run) -> None:
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, noted.stdout, "")
 
 
-@pytest.mark.parametrize(
-    ("command", "flags"),
-    [
-        ("report", ["--calls 2", "--engine torch"]),
-        ("export --to numpy", ["--calls 2", "--engine torch"]),
-        ("gradients", ["--calls 2"]),
-        ("weights -l lstm", ["--calls 2", "--engine torch", "--training"]),
-        ("matrix", ["--return-state", "--return-sequences"]),
-    ],
-)
+@pytest.mark.parametrize(("command", "flags"), [
+    ("report", ["--calls 2", "--engine torch"]),
+    ("export --to numpy", ["--calls 2", "--engine torch"]),
+    ("gradients", ["--calls 2"]),
+    ("weights -l lstm", ["--calls 2", "--engine torch", "--training"]),
+    ("matrix", ["--return-state", "--return-sequences"]),
+])  # fmt: skip
 def test_the_help_lists_only_what_a_command_takes(rnncli: Run, command: str, flags: list[str]) -> None:
     words = command.split()
     listed = rnncli(words[0], "--help-all").stdout

@@ -42,18 +42,15 @@ def test_what_is_suggested_works(line: str, capfd: pytest.CaptureFixture[str]) -
     assert app.main(words) == 0, capfd.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("line", "command"),
-    [
-        ("run", "rnncli run --seed 42"),
-        ("run -l bilstm", "rnncli matrix --layer bilstm"),
-        ("run --seed 1", "rnncli run --seed 1 --return-sequences --return-state"),
-        ("run 'a b.csv' --seed 1 --return-state", "rnncli trace 'a b.csv' --return-state --seed 1"),
-        ("trace --seed 1", "rnncli trace --seed 1 --hold forget=1"),
-        ("shape --input-shape batch,None,8", None),
-        ("engines", None),
-    ],
-)
+@pytest.mark.parametrize(("line", "command"), [
+    ("run", "rnncli run --seed 42"),
+    ("run -l bilstm", "rnncli matrix --layer bilstm"),
+    ("run --seed 1", "rnncli run --seed 1 --return-sequences --return-state"),
+    ("run 'a b.csv' --seed 1 --return-state", "rnncli trace 'a b.csv' --return-state --seed 1"),
+    ("trace --seed 1", "rnncli trace --seed 1 --hold forget=1"),
+    ("shape --input-shape batch,None,8", None),
+    ("engines", None),
+])  # fmt: skip
 def test_the_suggestion_fits_the_command(line: str, command: str | None) -> None:
     said = hint(line)
     assert (said and said.partition(": ")[2]) == command
@@ -74,16 +71,13 @@ def test_a_terminal_shows_one_dim_line() -> None:
     assert in_a_terminal(100, "run", "--seed", "1", "--lang", "ko").splitlines()[-1].startswith("\x1b[2m모든")
 
 
-@pytest.mark.parametrize(
-    ("width", "lang", "lines"),
-    [
-        (60, "en", ["every gate at every time step: rnncli trace --seed 1"]),
-        (45, "en", ["every gate at every time step:", "rnncli trace --seed 1"]),
-        (40, "en", ["every gate at every time step:", "rnncli trace --seed 1"]),
-        (25, "en", ["every gate at every time", "step:", "rnncli trace --seed 1"]),
-        (45, "ko", ["모든 시점의 모든 게이트:", "rnncli trace --seed 1 --lang ko"]),
-    ],
-)
+@pytest.mark.parametrize(("width", "lang", "lines"), [
+    (60, "en", ["every gate at every time step: rnncli trace --seed 1"]),
+    (45, "en", ["every gate at every time step:", "rnncli trace --seed 1"]),
+    (40, "en", ["every gate at every time step:", "rnncli trace --seed 1"]),
+    (25, "en", ["every gate at every time", "step:", "rnncli trace --seed 1"]),
+    (45, "ko", ["모든 시점의 모든 게이트:", "rnncli trace --seed 1 --lang ko"]),
+])  # fmt: skip
 @pytest.mark.slow
 def test_the_first_hint_that_fits_is_shown_with_its_lead_in(width: int, lang: str, lines: list[str]) -> None:
     shown = in_a_terminal(width, "run", "--seed", "1", "--lang", lang).splitlines()

@@ -81,19 +81,16 @@ class TestPaths:
         check_refusal(rnncli("run", *words, cwd=tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == ["loop.json"]
 
-    @pytest.mark.parametrize(
-        "words",
-        [
-            ["run", "?.npy"], ["run", "?.keras"], ["run", "--model", "?.keras"], ["run", "--mask", "?.json"],
-            ["run", "--weights", "?.h5"], ["run", "--initial-state", "?.json"], ["run", "--expect", "?.json"],
-            ["run", "-l", "@?.json"], ["run", "-l", "@?.toml"], ["run", "-o", "?/a.json"],
-            ["weights", "?.keras"], ["weights", "?.pt"], ["plot", "-o", "?.xyz"],
-            ["compare", "--expect", "?.npz"], ["run", "--kernel-initializer", "?"],
-            ["port", "x.npy", "--weights", "?.npz", "--expect", "y.npy"], ["run", "x", "y", "?"],
-            ["run", "--?"], ["run", "--hold", "?"], ["run", "--activation", "?"],
-            ["explain", "?"], ["export", "--to", "?"], ["weights", "?.npz#?"],
-        ],
-    )  # fmt: skip
+    @pytest.mark.parametrize("words", [
+        ["run", "?.npy"], ["run", "?.keras"], ["run", "--model", "?.keras"], ["run", "--mask", "?.json"],
+        ["run", "--weights", "?.h5"], ["run", "--initial-state", "?.json"], ["run", "--expect", "?.json"],
+        ["run", "-l", "@?.json"], ["run", "-l", "@?.toml"], ["run", "-o", "?/a.json"], ["weights", "?.keras"],
+        ["weights", "?.pt"], ["plot", "-o", "?.xyz"], ["compare", "--expect", "?.npz"],
+        ["run", "--kernel-initializer", "?"],
+        ["port", "x.npy", "--weights", "?.npz", "--expect", "y.npy"],
+        ["run", "x", "y", "?"], ["run", "--?"], ["run", "--hold", "?"], ["run", "--activation", "?"],
+        ["explain", "?"], ["export", "--to", "?"], ["weights", "?.npz#?"],
+    ])  # fmt: skip
     def test_that_break_lines_are_shown_in_one_line(
         self, rnncli: Run, tmp_path: Path, words: list[str]
     ) -> None:
@@ -136,16 +133,13 @@ def test_a_message_stays_short_whatever_it_quotes(rnncli: Run, tmp_path: Path, s
 
 class TestMadeShapes:
     @pytest.mark.slow
-    @pytest.mark.parametrize(
-        ("shape", "said"),
-        [
-            ("900000000", "1,900000000,1 is a series of one feature"),
-            ("60", "1,60,1 is a series of one feature, 1,1,60 one time step."),
-            ("900,1000,100,10", "has 4 axes, but this layer needs 3"),
-            ("1,900000000,2", "of memory"),
-            ("40000,40000", ""),
-        ],
-    )
+    @pytest.mark.parametrize(("shape", "said"), [
+        ("900000000", "1,900000000,1 is a series of one feature"),
+        ("60", "1,60,1 is a series of one feature, 1,1,60 one time step."),
+        ("900,1000,100,10", "has 4 axes, but this layer needs 3"),
+        ("1,900000000,2", "of memory"),
+        ("40000,40000", ""),
+    ])  # fmt: skip
     def test_are_refused_before_a_number_is_drawn(self, shell: Run, shape: str, said: str) -> None:
         done = shell(
             f"ulimit -v 2500000; rnncli run --input-shape {shape} --layer 'LSTM(300)' --engine numpy"
@@ -202,26 +196,23 @@ def test_a_name_is_escaped_or_refused(
         assert "\\ud" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("run", "x\udcff.json"),
-        ("run", "-l", "LSTM\udcff"),
-        ("run", "--select", "\udcff"),
-        ("explain", "\udcff[0]"),
-        ("run", INLINE, "--weights", "\udcff.npz#\udcfe"),
-        ("\udcff",),
-        *(
-            ("run", text)
-            for text in (
-                '{"inputs": [[[1, 2]]], "\\ud800": 3}',
-                '{"inputs": [[[1, 2]]], "layer": "LSTM(3, name=\'\\ud800\')"}',
-                '{"inputs": [[[1, 2]]], "weights": {"\\ud800": [[1]]}}',
-                '{"inputs": [[[1, 2]]], "\udcff": 3}',
-            )
-        ),
-    ],
-)
+@pytest.mark.parametrize("words", [
+    ("run", "x\udcff.json"),
+    ("run", "-l", "LSTM\udcff"),
+    ("run", "--select", "\udcff"),
+    ("explain", "\udcff[0]"),
+    ("run", INLINE, "--weights", "\udcff.npz#\udcfe"),
+    ("\udcff",),
+    *(
+        ("run", text)
+        for text in (
+            '{"inputs": [[[1, 2]]], "\\ud800": 3}',
+            '{"inputs": [[[1, 2]]], "layer": "LSTM(3, name=\'\\ud800\')"}',
+            '{"inputs": [[[1, 2]]], "weights": {"\\ud800": [[1]]}}',
+            '{"inputs": [[[1, 2]]], "\udcff": 3}',
+        )
+    ),
+])  # fmt: skip
 def test_words_that_are_not_text_are_bad_input(rnncli: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     assert "internal error" not in rnncli(*words, cwd=tmp_path).refusal()
 

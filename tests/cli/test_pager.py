@@ -181,19 +181,16 @@ def test_these_ask_for_no_keys(words: list[str], term: str, answers: int) -> Non
         assert "\x1b[2J" not in shown
 
 
-@pytest.mark.parametrize(
-    ("text", "height", "parts"),
-    [
-        ("a\nb\n", 4, ["a\nb\n"]),
-        ("a\n\nb\n", 4, ["a\n", "b\n"]),
-        ("a\n\nb\n\nc\n", 5, ["a\n\nb\n", "c\n"]),
-        ("a\n\nb\nc\n\nd\n", 5, ["a\n\nb\nc\n", "d\n"]),
-        ("a\nb\nc\n", 4, ["a\nb\n", "c\n"]),
-        ("a\nb\nc\nd\n", 4, ["a\nb\nc\n", "d\n"]),
-        ("a\nb\n", 0, ["a\nb\n"]),
-        ("", 5, [""]),
-    ],
-)
+@pytest.mark.parametrize(("text", "height", "parts"), [
+    ("a\nb\n", 4, ["a\nb\n"]),
+    ("a\n\nb\n", 4, ["a\n", "b\n"]),
+    ("a\n\nb\n\nc\n", 5, ["a\n\nb\n", "c\n"]),
+    ("a\n\nb\nc\n\nd\n", 5, ["a\n\nb\nc\n", "d\n"]),
+    ("a\nb\nc\n", 4, ["a\nb\n", "c\n"]),
+    ("a\nb\nc\nd\n", 4, ["a\nb\nc\n", "d\n"]),
+    ("a\nb\n", 0, ["a\nb\n"]),
+    ("", 5, [""]),
+])  # fmt: skip
 def test_parts_of_a_page(text: str, height: int, parts: list[str]) -> None:
     assert split_page(text, height) == parts
 

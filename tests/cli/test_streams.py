@@ -160,17 +160,14 @@ def test_no_file_that_an_option_reads_is_written_over(rnncli: Run, tmp_path: Pat
     assert (tmp_path / file).read_text() == "[]"
 
 
-@pytest.mark.parametrize(
-    ("flags", "content"),
-    [
-        ("{} -l gru", INLINE),
-        ("- -l gru", INLINE),
-        ("[[1]] --mask {}", "[true]"),
-        ("[[1]] -l lstm --weights {}", "{}"),
-        ("[[1]] -l gru --initial-state {}", "[[1, 2, 3]]"),
-        ("[[1]] -l @{}", '{"class_name": "LSTM", "config": {"units": 2}}'),
-    ],
-)
+@pytest.mark.parametrize(("flags", "content"), [
+    ("{} -l gru", INLINE),
+    ("- -l gru", INLINE),
+    ("[[1]] --mask {}", "[true]"),
+    ("[[1]] -l lstm --weights {}", "{}"),
+    ("[[1]] -l gru --initial-state {}", "[[1, 2, 3]]"),
+    ("[[1]] -l @{}", '{"class_name": "LSTM", "config": {"units": 2}}'),
+])  # fmt: skip
 @pytest.mark.slow
 def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: str, content: str) -> None:
     path = tmp_path / "read.json"

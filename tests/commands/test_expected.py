@@ -53,20 +53,17 @@ def test_rnncli_s_own_output() -> None:
     assert found["hidden_state"].dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{}", "it holds no tensors"),
-        ("1,2\n3,4", "rnncli cannot read stored tensors from csv"),
-        ('{"schema": "rnncli/2"}', "its schema is"),
-        ('{"schema": "rnncli/1"}', "without values of outputs"),
-        ('{"schema": "rnncli/1", "outputs": [{"name": "a", "shape": [1, 3]}]}', "without values of outputs"),
-        ('{"schema": "rnncli/1", "trace": [3]}', "not a step"),
-        ('{"schema": "rnncli/1", "trace": [{"gates": 3}]}', "did not write"),
-        ('{"a": {"b": 1}}', "a is an object"),
-        ("[[1, true]]", "true"),
-    ],
-)
+@pytest.mark.parametrize(("text", "says"), [
+    ("{}", "it holds no tensors"),
+    ("1,2\n3,4", "rnncli cannot read stored tensors from csv"),
+    ('{"schema": "rnncli/2"}', "its schema is"),
+    ('{"schema": "rnncli/1"}', "without values of outputs"),
+    ('{"schema": "rnncli/1", "outputs": [{"name": "a", "shape": [1, 3]}]}', "without values of outputs"),
+    ('{"schema": "rnncli/1", "trace": [3]}', "not a step"),
+    ('{"schema": "rnncli/1", "trace": [{"gates": 3}]}', "did not write"),
+    ('{"a": {"b": 1}}', "a is an object"),
+    ("[[1, true]]", "true"),
+])  # fmt: skip
 def test_what_holds_no_tensors(text: str, says: str) -> None:
     with pytest.raises(InputError, match="the text") as caught:
         read(text)

@@ -141,19 +141,16 @@ def test_samples_take_sentences(rnncli: Any) -> None:
         assert shown(rnncli("samples", name, *json.loads(text)["inputs"])) == text
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("review", "the movie is bad"), "'movie', which is not in the vocabulary.\nThe words are: the"),
-        (("review", "goood"), "Did you mean good?"),
-        (("review", ""), "[0] is an empty sentence."),
-        (("review", "the film", "\x1b[31m"), "'\\x1b[31m'"),
-        (("note", "the film"), "the sample note has no words, so it takes no text."),
-        (("series", "1 2"), "the sample series has no words"),
-        (("mgu", "x"), "the sample mgu has no words"),
-        (("revue", "x"), "Did you mean review?"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("words", "said"), [
+    (("review", "the movie is bad"), "'movie', which is not in the vocabulary.\nThe words are: the"),
+    (("review", "goood"), "Did you mean good?"),
+    (("review", ""), "[0] is an empty sentence."),
+    (("review", "the film", "\x1b[31m"), "'\\x1b[31m'"),
+    (("note", "the film"), "the sample note has no words, so it takes no text."),
+    (("series", "1 2"), "the sample series has no words"),
+    (("mgu", "x"), "the sample mgu has no words"),
+    (("revue", "x"), "Did you mean review?"),
+])  # fmt: skip
 def test_what_samples_do_not_take(rnncli: Any, words: tuple[str, ...], said: str) -> None:
     assert said in rnncli("samples", *words).refusal()
 

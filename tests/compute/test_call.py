@@ -166,20 +166,17 @@ GRU = "GRU(2, return_sequences=True)"
 STARTS = [np.zeros((2, 2), "float32")] * 2
 
 
-@pytest.mark.parametrize(
-    ("layers", "given"),
-    [
-        (["GRU(2, return_sequences=True)"], {"mask": MASK}),
-        (["GRU(2, return_sequences=True, go_backwards=True)"], {"mask": MASK}),
-        (["Bidirectional(GRU(2, return_sequences=True))"], {"mask": MASK}),
-        (["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)"], {"mask": MASK}),
-        (["GRU(2, return_sequences=True, go_backwards=True)", GRU], {"mask": MASK}),
-        ([GRU, GRU], {"mask": MASK, "initial_state": STARTS}),
-        (["Masking(0)", "Dropout(0.5)", "GRU(2, return_sequences=True)"], {}),
-        (["Masking(0)", "GRU(2, return_sequences=True)"], {"initial_state": STARTS[:1]}),
-        (["GRU(2, return_sequences=True)"], {}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("layers", "given"), [
+    (["GRU(2, return_sequences=True)"], {"mask": MASK}),
+    (["GRU(2, return_sequences=True, go_backwards=True)"], {"mask": MASK}),
+    (["Bidirectional(GRU(2, return_sequences=True))"], {"mask": MASK}),
+    (["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)"], {"mask": MASK}),
+    (["GRU(2, return_sequences=True, go_backwards=True)", GRU], {"mask": MASK}),
+    ([GRU, GRU], {"mask": MASK, "initial_state": STARTS}),
+    (["Masking(0)", "Dropout(0.5)", "GRU(2, return_sequences=True)"], {}),
+    (["Masking(0)", "GRU(2, return_sequences=True)"], {"initial_state": STARTS[:1]}),
+    (["GRU(2, return_sequences=True)"], {}),
+])  # fmt: skip
 def test_masked_rows_are_the_steps_that_a_layer_skips(layers: list[str], given: dict[str, Any]) -> None:
     padded = X * MASK[..., None].astype("float32")
     found = oracle.run_case(layers, padded, **given, with_trace=True, all_layers=True)

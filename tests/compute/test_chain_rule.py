@@ -216,23 +216,20 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(
-    ("expression", "weight", "gates"),
-    [
-        ("LSTM(2)", "kernel", ["input", "forget", "candidate", "output"]),
-        ("LSTM(2)", "bias", ["input", "forget", "candidate", "output"]),
-        ("GRU(2)", "recurrent_kernel", ["update", "reset", "candidate"]),
-        ("GRU(2)", "bias", ["update", "reset", "candidate"]),
-        ("GRU(2, reset_after=False)", "recurrent_kernel", ["update", "reset", "candidate"]),
-        ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
-        ("LSTM(2, dropout=0.4, recurrent_dropout=0.3)", "kernel", ["input", "forget", "candidate", "output"]),
-        ("GRU(2, dropout=0.4, recurrent_dropout=0.3)", "recurrent_kernel", ["update", "reset", "candidate"]),
-        ("RNN(@Every(2, dropout=0.4, recurrent_dropout=0.3))", "narrow", ["free"]),
-        ("RNN(@Every(2))", "kernel", ["gate", "count"]),
-        ("RNN(@Every(2))", "mix", ["most"]),
-        ("RNN(@Every(2))", "narrow", ["free"]),
-    ],
-)
+@pytest.mark.parametrize(("expression", "weight", "gates"), [
+    ("LSTM(2)", "kernel", ["input", "forget", "candidate", "output"]),
+    ("LSTM(2)", "bias", ["input", "forget", "candidate", "output"]),
+    ("GRU(2)", "recurrent_kernel", ["update", "reset", "candidate"]),
+    ("GRU(2)", "bias", ["update", "reset", "candidate"]),
+    ("GRU(2, reset_after=False)", "recurrent_kernel", ["update", "reset", "candidate"]),
+    ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
+    ("LSTM(2, dropout=0.4, recurrent_dropout=0.3)", "kernel", ["input", "forget", "candidate", "output"]),
+    ("GRU(2, dropout=0.4, recurrent_dropout=0.3)", "recurrent_kernel", ["update", "reset", "candidate"]),
+    ("RNN(@Every(2, dropout=0.4, recurrent_dropout=0.3))", "narrow", ["free"]),
+    ("RNN(@Every(2))", "kernel", ["gate", "count"]),
+    ("RNN(@Every(2))", "mix", ["most"]),
+    ("RNN(@Every(2))", "narrow", ["free"]),
+])  # fmt: skip
 def test_weights_by_gate(expression: str, weight: str, gates: list[str], masked: bool) -> None:
     import tensorflow as tf
 
@@ -253,16 +250,13 @@ def test_weights_by_gate(expression: str, weight: str, gates: list[str], masked:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("expression", "weight", "gates"),
-    [
-        ("LSTM(2)", "bias", ["input", "forget", "candidate", "output"]),
-        ("GRU(2)", "kernel", ["update", "reset", "candidate"]),
-        ("SimpleRNN(2)", "kernel", ["candidate"]),
-        ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
-        ("RNN(@Every(2))", "kernel", ["gate", "count"]),
-    ],
-)
+@pytest.mark.parametrize(("expression", "weight", "gates"), [
+    ("LSTM(2)", "bias", ["input", "forget", "candidate", "output"]),
+    ("GRU(2)", "kernel", ["update", "reset", "candidate"]),
+    ("SimpleRNN(2)", "kernel", ["candidate"]),
+    ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
+    ("RNN(@Every(2))", "kernel", ["gate", "count"]),
+])  # fmt: skip
 def test_a_weight_where_every_step_is_masked(expression: str, weight: str, gates: list[str]) -> None:
     import tensorflow as tf
 
@@ -290,19 +284,16 @@ def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -
     check_gradients(case, "hidden_state[1]")
 
 
-@pytest.mark.parametrize(
-    ("masked", "expressions"),
-    [
-        (True, ["LSTM(3, dropout=0.4, recurrent_dropout=0.3, return_sequences=True)"]),
-        (False, ["LSTM(3, dropout=0.4)"]),
-        (False, ["GRU(3, dropout=0.4, recurrent_dropout=0.3, reset_after=False)"]),
-        (True, ["GRU(3, recurrent_dropout=0.3, go_backwards=True)"]),
-        (False, ["SimpleRNN(3, dropout=0.4, recurrent_dropout=0.3)"]),
-        (True, ["RNN(@Every(3, dropout=0.4, recurrent_dropout=0.3))"]),
-        (True, ["Bidirectional(GRU(3, dropout=0.4, recurrent_dropout=0.3), merge_mode='mul')"]),
-        (False, ["GRU(3, dropout=0.4, return_sequences=True)", "LSTM(2, recurrent_dropout=0.5)"]),
-    ],
-)
+@pytest.mark.parametrize(("masked", "expressions"), [
+    (True, ["LSTM(3, dropout=0.4, recurrent_dropout=0.3, return_sequences=True)"]),
+    (False, ["LSTM(3, dropout=0.4)"]),
+    (False, ["GRU(3, dropout=0.4, recurrent_dropout=0.3, reset_after=False)"]),
+    (True, ["GRU(3, recurrent_dropout=0.3, go_backwards=True)"]),
+    (False, ["SimpleRNN(3, dropout=0.4, recurrent_dropout=0.3)"]),
+    (True, ["RNN(@Every(3, dropout=0.4, recurrent_dropout=0.3))"]),
+    (True, ["Bidirectional(GRU(3, dropout=0.4, recurrent_dropout=0.3), merge_mode='mul')"]),
+    (False, ["GRU(3, dropout=0.4, return_sequences=True)", "LSTM(2, recurrent_dropout=0.5)"]),
+])  # fmt: skip
 @pytest.mark.slow
 def test_dropout_as_it_is_drawn(masked: bool, expressions: list[str]) -> None:
     case = case_of(expressions, "float64", masked, False)._replace(training=True, seed=5)

@@ -57,34 +57,28 @@ class TestPlan:
         assert max(sizes) - min(sizes) <= max(1, len(sizes) - 1)
         assert max(sizes) == 1 or budget_for(case, max(sizes)) <= budget
 
-    @pytest.mark.parametrize(
-        ("expression", "batch", "sequences", "count"),
-        [
-            ("LSTM(3)", 300, 10**6, 1),
-            # Few sequences go whole where the budget holds them; more than is comfortable goes in chunks.
-            ("LSTM(64)", compute.ROWS, 10**6, 1),
-            ("LSTM(64)", compute.ROWS, compute.ROWS // 4, 4),
-            ("LSTM(64)", 4 * compute.ROWS, 10**6, 4),
-        ],
-    )
+    @pytest.mark.parametrize(("expression", "batch", "sequences", "count"), [
+        ("LSTM(3)", 300, 10**6, 1),
+        # Few sequences go whole where the budget holds them; more than is comfortable goes in chunks.
+        ("LSTM(64)", compute.ROWS, 10**6, 1),
+        ("LSTM(64)", compute.ROWS, compute.ROWS // 4, 4),
+        ("LSTM(64)", 4 * compute.ROWS, 10**6, 4),
+    ])  # fmt: skip
     def test_how_many_chunks(self, expression: str, batch: int, sequences: int, count: int) -> None:
         case = case_of(expression, batch, 2000 if "64" in expression else 5)
         assert len(compute.plan(case, budget_for(case, sequences))) == count
         assert (budget_for(case, compute.ROWS) > compute.COMFORTABLE) == ("64" in expression)
 
-    @pytest.mark.parametrize(
-        ("expression", "more", "whole"),
-        [
-            ("LSTM(3, stateful=True)", {}, True),
-            ("Bidirectional(LSTM(3, stateful=True))", {}, True),
-            ("LSTM(3, dropout=0.5)", {"training": True}, True),
-            ("RNN(GRUCell(3, recurrent_dropout=0.5))", {"training": True}, True),
-            ("Dropout(0.5)", {"training": True}, True),
-            ("LSTM(3)", {"with_trace": True}, True),
-            ("LSTM(3, dropout=0.5)", {}, False),
-            ("LSTM(3)", {"training": True}, False),
-        ],
-    )
+    @pytest.mark.parametrize(("expression", "more", "whole"), [
+        ("LSTM(3, stateful=True)", {}, True),
+        ("Bidirectional(LSTM(3, stateful=True))", {}, True),
+        ("LSTM(3, dropout=0.5)", {"training": True}, True),
+        ("RNN(GRUCell(3, recurrent_dropout=0.5))", {"training": True}, True),
+        ("Dropout(0.5)", {"training": True}, True),
+        ("LSTM(3)", {"with_trace": True}, True),
+        ("LSTM(3, dropout=0.5)", {}, False),
+        ("LSTM(3)", {"training": True}, False),
+    ])  # fmt: skip
     def test_what_belongs_together_goes_whole(self, expression: str, more: Any, whole: bool) -> None:
         assert (len(compute.plan(case_of(expression, **more), 1)) == 1) is whole
 

@@ -39,17 +39,14 @@ def keras_run(expression: str, held: list[Array], plain: list[Array], first: int
     return [np.concatenate(rows, axis=1), *map(np.asarray, state)]
 
 
-@pytest.mark.parametrize(
-    ("layer", "hold", "note"),
-    [
-        ("lstm", "forget=2", "--hold forget=2: without it, forget is always between 0 and 1"),
-        ("lstm", "forget=1", ""),
-        ("lstm", "candidate=-1", ""),
-        ("gru", "candidate=-2", "--hold candidate=-2: without it, candidate is always between -1 and 1"),
-        ("LSTM(3, activation='relu')", "candidate=9", ""),
-        ("bilstm", "backward/input=-1@1", "--hold backward/input=-1@1: without it, input is always between"),
-    ],
-)
+@pytest.mark.parametrize(("layer", "hold", "note"), [
+    ("lstm", "forget=2", "--hold forget=2: without it, forget is always between 0 and 1"),
+    ("lstm", "forget=1", ""),
+    ("lstm", "candidate=-1", ""),
+    ("gru", "candidate=-2", "--hold candidate=-2: without it, candidate is always between -1 and 1"),
+    ("LSTM(3, activation='relu')", "candidate=9", ""),
+    ("bilstm", "backward/input=-1@1", "--hold backward/input=-1@1: without it, input is always between"),
+])  # fmt: skip
 def test_a_value_that_the_gate_never_has_is_remarked(layer: str, hold: str, note: str, rnncli: Run) -> None:
     for command in ("run", "trace"):
         done = rnncli(command, "-l", layer, "--hold", hold, "--input-shape", "1,2,2", "--seed", "1").success()
@@ -85,16 +82,13 @@ def case_with_holds(*layers: str, hold: Any = (), inputs: Array = INPUTS) -> Cas
     return holds.hold_gates(case, hold)
 
 
-@pytest.mark.parametrize(
-    ("layers", "text", "path", "name"),
-    [
-        (("bilstm",), "backward/forget=0.5@1", "backward/", "forget"),
-        (("gru", "lstm"), "0/reset=0@:2", "0/", "reset"),
-        (("gru", "lstm"), "forget[:, 0]=1", "1/", "forget"),
-        (("RNN([LSTMCell(2), GRUCell(3)])",), "cell_1/update=0.25@-1", "", "cell_1/update"),
-        (("LSTM(3, go_backwards=True)",), "input=0@4:", "", "input"),
-    ],
-)
+@pytest.mark.parametrize(("layers", "text", "path", "name"), [
+    (("bilstm",), "backward/forget=0.5@1", "backward/", "forget"),
+    (("gru", "lstm"), "0/reset=0@:2", "0/", "reset"),
+    (("gru", "lstm"), "forget[:, 0]=1", "1/", "forget"),
+    (("RNN([LSTMCell(2), GRUCell(3)])",), "cell_1/update=0.25@-1", "", "cell_1/update"),
+    (("LSTM(3, go_backwards=True)",), "input=0@4:", "", "input"),
+])  # fmt: skip
 def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, name: str) -> None:
     case = case_with_holds(*layers, hold=[text])
     (hold,) = case.hold

@@ -62,27 +62,24 @@ def test_an_initializer_without_seed_fills_what_keras_fills(name: str, dtype: st
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    ("text", "shape"),
-    [
-        ("Constant(0.1)", (3, 4)),
-        ("Constant([1, 2.5, 3])", (2, 3)),
-        ("Constant([[1, 2, 3], [4, 5, 6]])", (2, 3)),
-        ("Identity(0.3)", (3, 12)),
-        ("RandomNormal(0.3, 2.5, seed=7)", (3, 12)),
-        ("RandomNormal(stddev=-1, seed=7)", (3, 12)),
-        ("TruncatedNormal(mean=-1.0, stddev=0.5, seed=8)", (3, 12)),
-        ("RandomUniform(-0.1, 0.1, seed=9)", (3, 12)),
-        ("RandomUniform(0, 16777217, seed=9)", (3, 12)),
-        ("RandomUniform(1.0, -1.0, seed=9)", (3, 12)),
-        ("Orthogonal(0.5, 10)", (12, 3)),
-        ("GlorotUniform(11)", (3, 12)),
-        ("HeNormal(seed=-1)", (3, 12)),
-        ("VarianceScaling(2.0, 'fan_out', 'uniform', 3)", (3, 12)),
-        ("VarianceScaling(0.5, mode='fan_avg', distribution='untruncated_normal', seed=3)", (3, 12)),
-        ("VarianceScaling(seed=3, input_axes=[0, 1], output_axes=(2,))", (2, 3, 4)),
-    ],
-)
+@pytest.mark.parametrize(("text", "shape"), [
+    ("Constant(0.1)", (3, 4)),
+    ("Constant([1, 2.5, 3])", (2, 3)),
+    ("Constant([[1, 2, 3], [4, 5, 6]])", (2, 3)),
+    ("Identity(0.3)", (3, 12)),
+    ("RandomNormal(0.3, 2.5, seed=7)", (3, 12)),
+    ("RandomNormal(stddev=-1, seed=7)", (3, 12)),
+    ("TruncatedNormal(mean=-1.0, stddev=0.5, seed=8)", (3, 12)),
+    ("RandomUniform(-0.1, 0.1, seed=9)", (3, 12)),
+    ("RandomUniform(0, 16777217, seed=9)", (3, 12)),
+    ("RandomUniform(1.0, -1.0, seed=9)", (3, 12)),
+    ("Orthogonal(0.5, 10)", (12, 3)),
+    ("GlorotUniform(11)", (3, 12)),
+    ("HeNormal(seed=-1)", (3, 12)),
+    ("VarianceScaling(2.0, 'fan_out', 'uniform', 3)", (3, 12)),
+    ("VarianceScaling(0.5, mode='fan_avg', distribution='untruncated_normal', seed=3)", (3, 12)),
+    ("VarianceScaling(seed=3, input_axes=[0, 1], output_axes=(2,))", (2, 3, 4)),
+])  # fmt: skip
 def test_an_expression_is_the_keras_object(text: str, shape: tuple[int, ...], dtype: str) -> None:
     theirs = np.asarray(eval(text, vars(keras.initializers))(shape, dtype))
     ours = make(parse(text), shape, dtype, None)
@@ -91,19 +88,16 @@ def test_an_expression_is_the_keras_object(text: str, shape: tuple[int, ...], dt
     check_drawn(ours, theirs, name, max(1.0, float(np.abs(theirs).max())))
 
 
-@pytest.mark.parametrize(
-    ("value", "taken"),
-    [
-        ("zeros", False),
-        ("identity", False),
-        ("probe", False),
-        ("orthogonal", True),
-        (Spec("RandomNormal", {"stddev": 1.0}), True),
-        (Spec("RandomNormal", {"seed": None}, deferred=True), True),
-        (Spec("RandomNormal", {"seed": 0}), False),
-        (Spec("Constant", {"value": 1}), False),
-    ],
-)
+@pytest.mark.parametrize(("value", "taken"), [
+    ("zeros", False),
+    ("identity", False),
+    ("probe", False),
+    ("orthogonal", True),
+    (Spec("RandomNormal", {"stddev": 1.0}), True),
+    (Spec("RandomNormal", {"seed": None}, deferred=True), True),
+    (Spec("RandomNormal", {"seed": 0}), False),
+    (Spec("Constant", {"value": 1}), False),
+])  # fmt: skip
 def test_who_takes_a_seed(value: str | Spec, taken: bool) -> None:
     assert takes_seed(value) is taken
 
@@ -173,65 +167,57 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert isinstance(value, (str, Spec))
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("zeross", "Did you mean zeros?"),
-        ("constant", "constant:0.1"),
-        ("", "no initializer"),
-        ("constant:", "a value is missing here"),
-        ("constant:abc", "value='abc' is not a number.\n  constant:abc\n           ^^^\n"),
-        ("constant:inf", "finite"),
-        ("constant:1e39", "finite"),
-        ("zeros:1", "takes 0 arguments"),
-        ("random_normal:true", "mean=True is not a number"),
-        ("RandomNormal(std=3)", "\n               ^^^\n"),
-        ("RandomNormal(1, mean=2)", "given twice"),
-        ("RandomNormal(1, 2, 3, 4)", "takes 3 arguments"),
-        ("RandomNormal(stddev=Zeros())", "stddev=Zeros(...) is not a number"),
-        ("RandomNormal(seed=1.5)", "integer or None"),
-        ("RandomNormal(seed=9223372036854775808)", "64 bits"),
-        ("VarianceScaling(0)", "above 0"),
-        ("VarianceScaling(mode='FAN_IN')", "Did you mean fan_in?"),
-        ("VarianceScaling(distribution='cauchy')", "untruncated_normal"),
-        ("VarianceScaling(input_axes=3)", "list of integers"),
-        ("STFT('left')", "real, imag"),
-        ("Glorot(3)", "\n  ^^^^^^\n"),
-        ("3", "no initializer"),
-        ("[Zeros()]", "is not an initializer"),
-        ("{", "JSON"),
-        ("{}", "class_name"),
-        ('{"class_name": "Zeros", "config": {"a": 1}}', "no argument 'a'"),
-        ('{"class_name": "Zeros", "config": 3}', "not an object"),
-        ('{"class_name": "Zeros", "confg": {}}', "Did you mean config?"),
-        ('{"class_name": "Constant", "config": {}}', "no value"),
-        ('{"class_name": "Constant", "config": {"value": NaN}}', "finite"),
-        (
-            '{"class_name": "RandomNormal", "config": {"seed": {"class_name": "SeedGenerator"}}}',
-            "integer or None",
-        ),
-        ('{"a":' * 50_000, "nested"),
-    ],
-)
+@pytest.mark.parametrize(("text", "words"), [
+    ("zeross", "Did you mean zeros?"),
+    ("constant", "constant:0.1"),
+    ("", "no initializer"),
+    ("constant:", "a value is missing here"),
+    ("constant:abc", "value='abc' is not a number.\n  constant:abc\n           ^^^\n"),
+    ("constant:inf", "finite"),
+    ("constant:1e39", "finite"),
+    ("zeros:1", "takes 0 arguments"),
+    ("random_normal:true", "mean=True is not a number"),
+    ("RandomNormal(std=3)", "\n               ^^^\n"),
+    ("RandomNormal(1, mean=2)", "given twice"),
+    ("RandomNormal(1, 2, 3, 4)", "takes 3 arguments"),
+    ("RandomNormal(stddev=Zeros())", "stddev=Zeros(...) is not a number"),
+    ("RandomNormal(seed=1.5)", "integer or None"),
+    ("RandomNormal(seed=9223372036854775808)", "64 bits"),
+    ("VarianceScaling(0)", "above 0"),
+    ("VarianceScaling(mode='FAN_IN')", "Did you mean fan_in?"),
+    ("VarianceScaling(distribution='cauchy')", "untruncated_normal"),
+    ("VarianceScaling(input_axes=3)", "list of integers"),
+    ("STFT('left')", "real, imag"),
+    ("Glorot(3)", "\n  ^^^^^^\n"),
+    ("3", "no initializer"),
+    ("[Zeros()]", "is not an initializer"),
+    ("{", "JSON"),
+    ("{}", "class_name"),
+    ('{"class_name": "Zeros", "config": {"a": 1}}', "no argument 'a'"),
+    ('{"class_name": "Zeros", "config": 3}', "not an object"),
+    ('{"class_name": "Zeros", "confg": {}}', "Did you mean config?"),
+    ('{"class_name": "Constant", "config": {}}', "no value"),
+    ('{"class_name": "Constant", "config": {"value": NaN}}', "finite"),
+    ('{"class_name": "RandomNormal", "config": {"seed": {"class_name": "SeedGenerator"}}}',
+     "integer or None"),
+    ('{"a":' * 50_000, "nested"),
+])  # fmt: skip
 def test_what_is_refused_and_how(text: str, words: str) -> None:
     with pytest.raises(LayerError) as caught:
         parse(text)
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("value", "shape", "dtype"),
-    [
-        ("identity", (3,), "float32"),
-        ("identity", (3, 3, 3), "float32"),
-        ("orthogonal", (3,), "float32"),
-        ("stft", (3, 3), "float32"),
-        (Spec("Constant", {"value": [1, 2]}), (3, 3), "float32"),
-        (Spec("HeNormal", {"input_axes": [5], "output_axes": [0]}), (3, 3), "float32"),
-        ("glorot_uniform", (3, 3), "int32"),
-        ("glorot_uniform", (3, 3), "bfloat16"),
-    ],
-)
+@pytest.mark.parametrize(("value", "shape", "dtype"), [
+    ("identity", (3,), "float32"),
+    ("identity", (3, 3, 3), "float32"),
+    ("orthogonal", (3,), "float32"),
+    ("stft", (3, 3), "float32"),
+    (Spec("Constant", {"value": [1, 2]}), (3, 3), "float32"),
+    (Spec("HeNormal", {"input_axes": [5], "output_axes": [0]}), (3, 3), "float32"),
+    ("glorot_uniform", (3, 3), "int32"),
+    ("glorot_uniform", (3, 3), "bfloat16"),
+])  # fmt: skip
 def test_what_cannot_be_filled(value: str | Spec, shape: tuple[int, ...], dtype: str) -> None:
     with pytest.raises(LayerError):
         make(value, shape, dtype, 1)

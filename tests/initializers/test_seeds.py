@@ -63,11 +63,9 @@ def test_a_long_truncated_draw_is_kerass(dtype: str) -> None:
 
 
 @given(
-    st.integers(0, 2**32),
-    st.floats(0.01, 0.99),
-    st.sampled_from(["float32", "float64"]),
+    st.integers(0, 2**32), st.floats(0.01, 0.99), st.sampled_from(["float32", "float64"]),
     st.tuples(st.integers(1, 5), st.integers(1, 40)),
-)
+)  # fmt: skip
 @pytest.mark.slow
 def test_dropout_masks_are_kerass(seed: int, rate: float, dtype: str, shape: tuple[int, int]) -> None:
     generator = keras.random.SeedGenerator(seed)

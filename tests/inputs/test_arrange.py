@@ -47,23 +47,20 @@ def test_convolutional_layers_take_more(ndim: int) -> None:
 TIMES = ("time", "batch", "features")
 
 
-@pytest.mark.parametrize(
-    ("inputs", "options", "said"),
-    [
-        (CUBE[0, 0], {}, "the input is 1-D, (4,)."),
-        (CUBE[0, 0], {}, "--input-axes time"),
-        (CUBE[None], {}, "the input is 4-D, (1, 2, 3, 4)."),
-        (CUBE, {"axes": ("time", "feature")}, "the input is 3-D, (2, 3, 4), but --input-axes names 2"),
-        (CUBE, {"axes": ("time", "timesteps", "batch")}, "the axis time is named twice"),
-        (CUBE, {"axes": ("tme", "batch", "features")}, "there is no axis 'tme'.\nDid you mean time?"),
-        (RAGGED, {}, "sequences differ in length: [0] has 4 time steps, [2] has 3."),
-        (RAGGED, {}, "--pad post"),
-        (RAGGED, {"pad": "post", "axes": TIMES}, "--input-axes"),
-        (RAGGED, {"pad": "post", "ndim": 4}, "Make them equally long: a layer of 4 axes"),
-        (CUBE[0, 0], {"where": "x.json", "mask": [True], "mask_where": "h"}, "x.json: the input is 1-D"),
-        (np.ones((1, 1, 3)), {"mask": [[[1, 0, 1]]]}, "the mask is (1, 1, 3)"),
-    ],
-)
+@pytest.mark.parametrize(("inputs", "options", "said"), [
+    (CUBE[0, 0], {}, "the input is 1-D, (4,)."),
+    (CUBE[0, 0], {}, "--input-axes time"),
+    (CUBE[None], {}, "the input is 4-D, (1, 2, 3, 4)."),
+    (CUBE, {"axes": ("time", "feature")}, "the input is 3-D, (2, 3, 4), but --input-axes names 2"),
+    (CUBE, {"axes": ("time", "timesteps", "batch")}, "the axis time is named twice"),
+    (CUBE, {"axes": ("tme", "batch", "features")}, "there is no axis 'tme'.\nDid you mean time?"),
+    (RAGGED, {}, "sequences differ in length: [0] has 4 time steps, [2] has 3."),
+    (RAGGED, {}, "--pad post"),
+    (RAGGED, {"pad": "post", "axes": TIMES}, "--input-axes"),
+    (RAGGED, {"pad": "post", "ndim": 4}, "Make them equally long: a layer of 4 axes"),
+    (CUBE[0, 0], {"where": "x.json", "mask": [True], "mask_where": "h"}, "x.json: the input is 1-D"),
+    (np.ones((1, 1, 3)), {"mask": [[[1, 0, 1]]]}, "the mask is (1, 1, 3)"),
+])  # fmt: skip
 def test_what_does_not_fit_is_named(inputs: Any, options: Any, said: str) -> None:
     assert said in complaint(inputs, **options)
 
@@ -143,20 +140,17 @@ def test_the_mask_of_the_options_wins_over_that_of_the_document() -> None:
     assert arranged(None, document, mask=[False, True, True]).mask.tolist() == [[False, True, True]] * 2
 
 
-@pytest.mark.parametrize(
-    ("mask", "said"),
-    [
-        ([[1, 0]], "the mask is (1, 2), but the input is (2, 3, 4).\nA mask is (batch, timesteps), here"),
-        ([1, 0, 2], "mask[2] is 2."),
-        ([[1, 0, 1], [1, "NaN", 1]], 'mask[1][1] is the text "NaN", not true or false.\nWrite true'),
-        ([1, 0, "x"], 'mask[2] is the text "x"'),
-        ([1, 0, None], "mask[2] is null, not true or false.\nWrite true for a step"),
-        ([[1, 0, 1], [1]], "mask[0] has 3 entries, [1] has 1."),
-        (True, "mask is true, not nested lists of entries.\nWrite true for a step"),
-        (np.array([0, np.nan, 1]), "mask[1] is nan."),
-        (np.array(["a", "b", "c"]), "the mask has dtype"),
-    ],
-)
+@pytest.mark.parametrize(("mask", "said"), [
+    ([[1, 0]], "the mask is (1, 2), but the input is (2, 3, 4).\nA mask is (batch, timesteps), here"),
+    ([1, 0, 2], "mask[2] is 2."),
+    ([[1, 0, 1], [1, "NaN", 1]], 'mask[1][1] is the text "NaN", not true or false.\nWrite true'),
+    ([1, 0, "x"], 'mask[2] is the text "x"'),
+    ([1, 0, None], "mask[2] is null, not true or false.\nWrite true for a step"),
+    ([[1, 0, 1], [1]], "mask[0] has 3 entries, [1] has 1."),
+    (True, "mask is true, not nested lists of entries.\nWrite true for a step"),
+    (np.array([0, np.nan, 1]), "mask[1] is nan."),
+    (np.array(["a", "b", "c"]), "the mask has dtype"),
+])  # fmt: skip
 def test_a_bad_mask(mask: Any, said: str) -> None:
     """With the name of its own source, a file or the document."""
     names = {"where": "x.json", "mask_where": "h.csv"}
@@ -199,17 +193,14 @@ def test_feature_names_stay_where_they_fit() -> None:
     assert arranged(None, document, axes=("features", "batch", "time")).names.features == ()
 
 
-@pytest.mark.parametrize(
-    ("axes", "features", "sequences"),
-    [
-        (("time", "features"), ("a", "b", "c"), ()),
-        (("features", "time"), (), ()),
-        (("features", "batch"), (), ("a", "b", "c")),
-        (("batch", "time", "features"), ("a", "b", "c"), ("m", "n", "o")),
-        (("time", "features", "batch"), (), ("a", "b", "c")),
-        (("features", "time", "batch"), ("m", "n", "o"), ("a", "b", "c")),
-    ],
-)
+@pytest.mark.parametrize(("axes", "features", "sequences"), [
+    (("time", "features"), ("a", "b", "c"), ()),
+    (("features", "time"), (), ()),
+    (("features", "batch"), (), ("a", "b", "c")),
+    (("batch", "time", "features"), ("a", "b", "c"), ("m", "n", "o")),
+    (("time", "features", "batch"), (), ("a", "b", "c")),
+    (("features", "time", "batch"), ("m", "n", "o"), ("a", "b", "c")),
+])  # fmt: skip
 def test_names_travel_with_their_axis(axes: Any, features: Any, sequences: Any) -> None:
     inputs = np.ones((3,) * len(axes))
     groups = ("m", "n", "o") if len(axes) == 3 else ()
@@ -237,16 +228,13 @@ def test_generated_inputs() -> None:
             make_input(shape, fill, 0, "float32")
 
 
-@pytest.mark.parametrize(
-    ("text", "shape", "written"),
-    [
-        ("2,10,8", (2, 10, 8), "(2, 10, 8)"),
-        (" 2 , 10 ,8 ", (2, 10, 8), "(2, 10, 8)"),
-        ("(3,)", (3,), "(3,)"),
-        ("None,10,8", (None, 10, 8), "(None, 10, 8)"),
-        ("batch,none,8", ("batch", None, 8), "(batch, None, 8)"),
-    ],
-)
+@pytest.mark.parametrize(("text", "shape", "written"), [
+    ("2,10,8", (2, 10, 8), "(2, 10, 8)"),
+    (" 2 , 10 ,8 ", (2, 10, 8), "(2, 10, 8)"),
+    ("(3,)", (3,), "(3,)"),
+    ("None,10,8", (None, 10, 8), "(None, 10, 8)"),
+    ("batch,none,8", ("batch", None, 8), "(batch, None, 8)"),
+])  # fmt: skip
 def test_shapes(text: str, shape: Any, written: str) -> None:
     assert parse_shape(text) == parse_shape(written) == shape
     assert format_shape(shape) == written

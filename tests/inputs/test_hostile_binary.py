@@ -136,17 +136,14 @@ def test_npz_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "expand from 7.8 KiB to 7.6 MiB" in check_refusal(data, "npz", read)
 
 
-@pytest.mark.parametrize(
-    "tensors",
-    [
-        {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
-        {"a": {"dtype": "F32", "shape": [2**63, 2**63], "data_offsets": [0, 16]}},
-        {"a": {"dtype": "F32", "shape": [0, 2**62], "data_offsets": [0, 0]}},
-        {"a": {"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]}},
-        {"a": {"dtype": "X32", "shape": [4], "data_offsets": [0, 16]}},
-        [],
-    ],
-)
+@pytest.mark.parametrize("tensors", [
+    {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
+    {"a": {"dtype": "F32", "shape": [2**63, 2**63], "data_offsets": [0, 16]}},
+    {"a": {"dtype": "F32", "shape": [0, 2**62], "data_offsets": [0, 0]}},
+    {"a": {"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]}},
+    {"a": {"dtype": "X32", "shape": [4], "data_offsets": [0, 16]}},
+    [],
+])  # fmt: skip
 def test_safetensors_headers(tensors: Any) -> None:
     text = json.dumps(tensors).encode()
     check_refusal(struct.pack("<Q", len(text)) + text + b"\0" * 16, "safetensors")
@@ -188,15 +185,13 @@ def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "config",
-    ["[" * 900, "[" * 900 + "]" * 900, '{"config":' * 900 + "1" + "}" * 900, "5", '"a"', "[]", "null", "{}",
-     '{"config": {"layers": 5}}', '{"config": {"layers": [5]}}', '{"config": {"layers": [{"config": 5}]}}',
-     '{"config": {"layers": [{"class_name": [], "config": {"cells": 5, "layer": []}}]}}',
-     '{"config": {"layers": [{"class_name": "LSTM", "inbound_nodes": 5, "name": []}]}}',
-     '{"config": {"layers": [{"class_name": "LSTM", "inbound_nodes": [[["a", 0, 0]]], "config": {}}]}}'],
-    ids=lambda config: config[-40:],
-)  # fmt: skip
+@pytest.mark.parametrize("config", [
+    "[" * 900, "[" * 900 + "]" * 900, '{"config":' * 900 + "1" + "}" * 900, "5", '"a"', "[]", "null", "{}",
+    '{"config": {"layers": 5}}', '{"config": {"layers": [5]}}', '{"config": {"layers": [{"config": 5}]}}',
+    '{"config": {"layers": [{"class_name": [], "config": {"cells": 5, "layer": []}}]}}',
+    '{"config": {"layers": [{"class_name": "LSTM", "inbound_nodes": 5, "name": []}]}}',
+    '{"config": {"layers": [{"class_name": "LSTM", "inbound_nodes": [[["a", 0, 0]]], "config": {}}]}}',
+], ids=lambda config: config[-40:])  # fmt: skip
 @pytest.mark.slow
 def test_configs(config: str, tmp_path: Path) -> None:
     path = tmp_path / "a.keras"

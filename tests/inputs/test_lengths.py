@@ -38,16 +38,13 @@ def test_lengths_and_other_masks_keep_the_steps_that_all_keep() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("lengths", "said"),
-    [
-        ([4, 1], "2 lengths given for 3 sequences."),
-        ([4, 5, 1], "lengths has 5, but the input has 4 time steps."),
-        ([4, 0, 1], "lengths='4,0,1': a length is a whole number above 0."),
-        ("4,1.5,1", "lengths='4,1.5,1': a length is a whole number above 0."),
-        ([], "a length is a whole number above 0."),
-    ],
-)
+@pytest.mark.parametrize(("lengths", "said"), [
+    ([4, 1], "2 lengths given for 3 sequences."),
+    ([4, 5, 1], "lengths has 5, but the input has 4 time steps."),
+    ([4, 0, 1], "lengths='4,0,1': a length is a whole number above 0."),
+    ("4,1.5,1", "lengths='4,1.5,1': a length is a whole number above 0."),
+    ([], "a length is a whole number above 0."),
+])  # fmt: skip
 def test_lengths_that_are_not_those_of_the_sequences(lengths: Any, said: str) -> None:
     with pytest.raises(RnncliError) as caught:
         package.run(X, "gru", lengths=lengths)

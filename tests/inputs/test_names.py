@@ -91,23 +91,20 @@ def test_an_unknown_word_lists_the_vocabulary() -> None:
     assert len(message) < 1200
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ({}, "words is an object"),
-        ([["a", 1]], "words is a list of 1"),
-        ({"a": []}, "words/a is a list of 0"),
-        ({"a": 1}, "words/a is the number 1"),
-        ({"a": [[1]]}, "words/a[0] is a list of 1"),
-        ({"a": [1, 2], "b": [1]}, "words/b has 1 number, the first word has 2 numbers."),
-        ({"a": ["NaN"]}, 'words/a[0] is the text "NaN"'),
-        ({"a": [True]}, "words/a[0] is true"),
-        ({"a b": [1]}, "words has the entry 'a b', which is not one word."),
-        ({"": [1]}, "words has the entry '', which is not one word."),
-        ({" a": [1]}, "words has the entry ' a', which is not one word."),
-        ({"a": [10**400]}, "words/a[0] is"),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    ({}, "words is an object"),
+    ([["a", 1]], "words is a list of 1"),
+    ({"a": []}, "words/a is a list of 0"),
+    ({"a": 1}, "words/a is the number 1"),
+    ({"a": [[1]]}, "words/a[0] is a list of 1"),
+    ({"a": [1, 2], "b": [1]}, "words/b has 1 number, the first word has 2 numbers."),
+    ({"a": ["NaN"]}, 'words/a[0] is the text "NaN"'),
+    ({"a": [True]}, "words/a[0] is true"),
+    ({"a b": [1]}, "words has the entry 'a b', which is not one word."),
+    ({"": [1]}, "words has the entry '', which is not one word."),
+    ({" a": [1]}, "words has the entry ' a', which is not one word."),
+    ({"a": [10**400]}, "words/a[0] is"),
+])  # fmt: skip
 def test_vocabularies_that_are_refused(words: Any, said: str) -> None:
     """orjson refuses numbers that JSON does not have before."""
     if words == {"a": [10**400]}:
@@ -117,32 +114,29 @@ def test_vocabularies_that_are_refused(words: Any, said: str) -> None:
     assert said in refused(inputs=["a"], words=words)
 
 
-@pytest.mark.parametrize(
-    ("keys", "said"),
-    [
-        ({"features": ["a"]}, "features has 1 entry, but the input has 2 features."),
-        ({"features": []}, "features is a list of 0"),
-        ({"features": ["a", ""]}, 'features[1] is the text ""'),
-        ({"features": ["a", 1]}, "features[1] is the number 1"),
-        ({"features": "ab"}, 'features is the text "ab"'),
-        ({"batch": ["a", "b", "c"]}, "batch has 3 entries, but the input has 2 sequences."),
-        ({"steps": ["a"]}, "steps has 1 entry, but the input has 2 time steps."),
-        ({"steps": [["a", "b"], ["c"]]}, "steps[1] has 1 entry, but the input has 2 time steps."),
-        ({"steps": [["a", "b"]] * 3}, "steps has 3 entries, but the input has 2 sequences."),
-        ({"steps": [["a", "b"], "c"]}, 'steps[1] is the text "c"'),
-        ({"words": {"a": [1, 2, 3]}}, "words has 3 entries, but the input has 2 features."),
-        ({"answers": {"good": "1"}}, "answers has the key 'good', not a number."),
-        ({"answers": {"nan": "a"}}, "answers has the key 'nan', not a number."),
-        ({"answers": {"1e999": "a"}}, "answers has the key '1e999', not a number."),
-        ({"answers": {"1": "a", "1.0": "b"}}, "answers has the number 1 twice."),
-        ({"answers": {"1": ""}}, 'answers/1 is the text ""'),
-        ({"answers": ["a"]}, "answers is a list of 1"),
-        ({"about": "a sentence"}, 'about is the text "a sentence"'),
-        ({"about": {"fr": "une phrase"}}, "about is an object"),
-        ({"about": {"en": 1}}, "about/en is the number 1"),
-        ({"word": {}}, "there is no key 'word' in a case document.\nDid you mean words?"),
-    ],
-)
+@pytest.mark.parametrize(("keys", "said"), [
+    ({"features": ["a"]}, "features has 1 entry, but the input has 2 features."),
+    ({"features": []}, "features is a list of 0"),
+    ({"features": ["a", ""]}, 'features[1] is the text ""'),
+    ({"features": ["a", 1]}, "features[1] is the number 1"),
+    ({"features": "ab"}, 'features is the text "ab"'),
+    ({"batch": ["a", "b", "c"]}, "batch has 3 entries, but the input has 2 sequences."),
+    ({"steps": ["a"]}, "steps has 1 entry, but the input has 2 time steps."),
+    ({"steps": [["a", "b"], ["c"]]}, "steps[1] has 1 entry, but the input has 2 time steps."),
+    ({"steps": [["a", "b"]] * 3}, "steps has 3 entries, but the input has 2 sequences."),
+    ({"steps": [["a", "b"], "c"]}, 'steps[1] is the text "c"'),
+    ({"words": {"a": [1, 2, 3]}}, "words has 3 entries, but the input has 2 features."),
+    ({"answers": {"good": "1"}}, "answers has the key 'good', not a number."),
+    ({"answers": {"nan": "a"}}, "answers has the key 'nan', not a number."),
+    ({"answers": {"1e999": "a"}}, "answers has the key '1e999', not a number."),
+    ({"answers": {"1": "a", "1.0": "b"}}, "answers has the number 1 twice."),
+    ({"answers": {"1": ""}}, 'answers/1 is the text ""'),
+    ({"answers": ["a"]}, "answers is a list of 1"),
+    ({"about": "a sentence"}, 'about is the text "a sentence"'),
+    ({"about": {"fr": "une phrase"}}, "about is an object"),
+    ({"about": {"en": 1}}, "about/en is the number 1"),
+    ({"word": {}}, "there is no key 'word' in a case document.\nDid you mean words?"),
+])  # fmt: skip
 def test_names_that_are_refused(keys: dict[str, Any], said: str) -> None:
     assert said in refused(inputs=NUMBERS, **keys)
 

@@ -6,15 +6,12 @@ import pytest
 from rnncli.inputs.result_names import find_results
 
 
-@pytest.mark.parametrize(
-    ("layers", "found"),
-    [
-        (("lstm_l0", "lstm_l1"), ["lstm_l1/hidden_states"]),
-        (("0", "1", "2"), ["2/hidden_states"]),
-        (("encoder", "decoder"), []),  # of which of them, the name does not say
-        (("a", "b", "c"), []),
-    ],
-)
+@pytest.mark.parametrize(("layers", "found"), [
+    (("lstm_l0", "lstm_l1"), ["lstm_l1/hidden_states"]),
+    (("0", "1", "2"), ["2/hidden_states"]),
+    (("encoder", "decoder"), []),  # of which of them, the name does not say
+    (("a", "b", "c"), []),
+])  # fmt: skip
 def test_a_name_without_a_layer_is_of_a_stack(layers: tuple[str, ...], found: list[str]) -> None:
     shapes = {f"{layer}/hidden_states": (2, 3, 4) for layer in layers}
     assert [*find_results("output", np.ones((2, 3, 4)), shapes)] == found

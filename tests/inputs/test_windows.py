@@ -179,16 +179,13 @@ def table(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    ("words", "rows"),
-    [
-        (("--drop", "day"), [[[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 1, 1]]]),
-        (("--columns", "c,a"), [[[3, 1], [6, 4], [9, 7], [1, 1]]]),
-        (("--columns", "b", "--window", "2", "--stride", "2"), [[[2], [5]], [[8], [1]]]),
-        (("--batch-column", "day", "--drop", "a,b"), [[[3], [9]], [[6], [1]]]),
-        (("--batch-column", "day", "--columns", "day,b"), [[[2], [8]], [[5], [1]]]),
-    ],
-)
+@pytest.mark.parametrize(("words", "rows"), [
+    (("--drop", "day"), [[[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 1, 1]]]),
+    (("--columns", "c,a"), [[[3, 1], [6, 4], [9, 7], [1, 1]]]),
+    (("--columns", "b", "--window", "2", "--stride", "2"), [[[2], [5]], [[8], [1]]]),
+    (("--batch-column", "day", "--drop", "a,b"), [[[3], [9]], [[6], [1]]]),
+    (("--batch-column", "day", "--columns", "day,b"), [[[2], [8]], [[5], [1]]]),
+])  # fmt: skip
 def test_columns_of_csv_are_chosen(rnncli: Any, table: str, words: Any, rows: Any) -> None:
     mine = rnncli("run", table, *words, "-l", "GRU(2)", "--seed", "1", "-f", "json").success()
     theirs = rnncli("run", json.dumps(rows), "-l", "GRU(2)", "--seed", "1", "-f", "json")

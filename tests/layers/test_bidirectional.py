@@ -6,16 +6,13 @@ from rnncli import layers
 from rnncli.specs.build import build
 
 
-@pytest.mark.parametrize(
-    ("sequences", "merge_mode", "equal"),
-    [
-        (True, "concat", ["hidden_states[:, -1, :2]", "hidden_states[:, 0, 2:]"]),
-        (False, "concat", ["hidden_state[:, :2]", "hidden_state[:, 2:]"]),
-        (True, None, ["forward_hidden_states[:, -1, :]", "backward_hidden_states[:, 0, :]"]),
-        (False, None, ["forward_hidden_state", "backward_hidden_state"]),
-        (True, "sum", []),
-    ],
-)
+@pytest.mark.parametrize(("sequences", "merge_mode", "equal"), [
+    (True, "concat", ["hidden_states[:, -1, :2]", "hidden_states[:, 0, 2:]"]),
+    (False, "concat", ["hidden_state[:, :2]", "hidden_state[:, 2:]"]),
+    (True, None, ["forward_hidden_states[:, -1, :]", "backward_hidden_states[:, 0, :]"]),
+    (False, None, ["forward_hidden_state", "backward_hidden_state"]),
+    (True, "sum", []),
+])  # fmt: skip
 def test_a_last_state_is_a_row_of_its_direction(
     sequences: bool, merge_mode: str | None, equal: list[str]
 ) -> None:

@@ -100,15 +100,12 @@ def test_python_takes_text_as_it_is(tagger: tuple[Path, Any], texts: Any) -> Non
     np.testing.assert_allclose(result["lstm/hidden_state"], expected_of(model), atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("[[1, 2, 0, 0]]", "[0][0] is the number 1, not a text."),
-        ('["a", null]', "[1] is null, not a text."),
-        ('[["a"], ["b", "c"]]', "[0] has 1 text, [1] has 2."),
-        ('a,b\n"c"\n', "row 2 has 1 columns, the first has 2."),
-    ],
-)
+@pytest.mark.parametrize(("given", "said"), [
+    ("[[1, 2, 0, 0]]", "[0][0] is the number 1, not a text."),
+    ('["a", null]', "[1] is null, not a text."),
+    ('[["a"], ["b", "c"]]', "[0] has 1 text, [1] has 2."),
+    ('a,b\n"c"\n', "row 2 has 1 columns, the first has 2."),
+])  # fmt: skip
 def test_what_is_not_text_is_said(rnncli: Run, tagger: tuple[Path, Any], given: str, said: str) -> None:
     words = ("run", "-" if given[0] == "a" else given, "--model", "m.keras")
     assert said in rnncli(*words, cwd=tagger[0], input=given).refusal()

@@ -86,29 +86,26 @@ LARGE = "its numbers take 2.8 GiB, more than the limit of "
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (external_file, FILE),
-        (external_pipe, FILE),
-        (virtual_dataset, FILE),
-        (external_link, LINK),
-        (soft_link, LINK),
-        (dataset_of(np.array([b"ab"] * 60).reshape(5, 12)), NUMBERS),
-        (dataset_of(np.array(["ab"] * 60, object).reshape(5, 12)), NUMBERS),
-        (dataset_of(np.zeros((5, 12), [("a", "f4")])), NUMBERS),
-        (dataset_of(np.ones((5, 12), "c8")), NUMBERS),
-        (dataset_of(np.zeros((5, 12), "V4")), NUMBERS),
-        (dataset_of(np.ones((5, 12), bool)), NUMBERS),
-        (declared_dataset((5, 12), h5py.ref_dtype), NUMBERS),
-        (declared_dataset((5, 12), h5py.vlen_dtype(np.float32)), NUMBERS),
-        (declared_dataset((5, 12), np.dtype(("f4", (2,)))), NUMBERS),
-        (dataset_of(h5py.Empty("f4")), "is empty"),
-        (lambda group, _: group.create_group("0"), "is not a dataset"),
-        (declared_dataset((750_000_000,), "f4"), LARGE),
-        (declared_dataset((750_000_000,), "f4", chunks=(10**6,), compression="gzip"), LARGE),
-    ],
-)
+@pytest.mark.parametrize(("make", "said"), [
+    (external_file, FILE),
+    (external_pipe, FILE),
+    (virtual_dataset, FILE),
+    (external_link, LINK),
+    (soft_link, LINK),
+    (dataset_of(np.array([b"ab"] * 60).reshape(5, 12)), NUMBERS),
+    (dataset_of(np.array(["ab"] * 60, object).reshape(5, 12)), NUMBERS),
+    (dataset_of(np.zeros((5, 12), [("a", "f4")])), NUMBERS),
+    (dataset_of(np.ones((5, 12), "c8")), NUMBERS),
+    (dataset_of(np.zeros((5, 12), "V4")), NUMBERS),
+    (dataset_of(np.ones((5, 12), bool)), NUMBERS),
+    (declared_dataset((5, 12), h5py.ref_dtype), NUMBERS),
+    (declared_dataset((5, 12), h5py.vlen_dtype(np.float32)), NUMBERS),
+    (declared_dataset((5, 12), np.dtype(("f4", (2,)))), NUMBERS),
+    (dataset_of(h5py.Empty("f4")), "is empty"),
+    (lambda group, _: group.create_group("0"), "is not a dataset"),
+    (declared_dataset((750_000_000,), "f4"), LARGE),
+    (declared_dataset((750_000_000,), "f4", chunks=(10**6,), compression="gzip"), LARGE),
+])  # fmt: skip
 def test_what_is_no_plain_dataset_of_numbers(tmp_path: Path, make: Make, said: str) -> None:
     assert said in refusal_of(write_lstm(tmp_path / "w.weights.h5", make))
 
@@ -121,16 +118,13 @@ def test_no_group_behind_a_link_is_read(tmp_path: Path, name: str) -> None:
     assert LINK in refusal_of(tmp_path / "w.h5")
 
 
-@pytest.mark.parametrize(
-    ("names", "weights", "said"),
-    [
-        (3, [b"kernel"], "its layer_names is not a list of names"),
-        ([3], [b"kernel"], "its layer_names is not a list of names"),
-        ([b"lstm"], 1.5, "its weight_names is not a list of names"),
-        ([b"elsewhere"], [b"kernel"], LINK),
-        ([b"lstm"], [b"bias"], "it lists bias, but does not contain it"),
-    ],
-)
+@pytest.mark.parametrize(("names", "weights", "said"), [
+    (3, [b"kernel"], "its layer_names is not a list of names"),
+    ([3], [b"kernel"], "its layer_names is not a list of names"),
+    ([b"lstm"], 1.5, "its weight_names is not a list of names"),
+    ([b"elsewhere"], [b"kernel"], LINK),
+    ([b"lstm"], [b"bias"], "it lists bias, but does not contain it"),
+])  # fmt: skip
 def test_names_of_the_older_form(tmp_path: Path, names: Any, weights: Any, said: str) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["lstm/kernel"], file["elsewhere"] = KERNEL, h5py.ExternalLink(other_file(tmp_path), "/")

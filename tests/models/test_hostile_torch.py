@@ -136,14 +136,12 @@ RESIZED = group(
 
 @pytest.mark.parametrize(
     ("kernel", "recurrent", "said"),
-    [
-        (repeated((40_000, 4)), repeated((40_000, 10_000)), ""),
-        (repeated((120_000, 4)), repeated((120_000, 30_000)), ""),
-        (repeated((0, 2**62)), repeated((0, 2**62)), ""),
-        (tensor() + RESIZED + b"b", RECURRENT, ""),
-        (repeated((60_000, 4), "BFloat16Storage", 72), repeated((60_000, 15_000), "BFloat16Storage", 72),
-         " 3.4 GiB"),
-    ],
+    [(repeated((40_000, 4)), repeated((40_000, 10_000)), ""),
+     (repeated((120_000, 4)), repeated((120_000, 30_000)), ""),
+     (repeated((0, 2**62)), repeated((0, 2**62)), ""),
+     (tensor() + RESIZED + b"b", RECURRENT, ""),
+     (repeated((60_000, 4), "BFloat16Storage", 72), repeated((60_000, 15_000), "BFloat16Storage", 72),
+      " 3.4 GiB")],
     ids=["small", "large", "empty", "resized", "half precision, which takes twice as much"],
 )  # fmt: skip
 def test_tensors_of_more_numbers_than_the_file(kernel: bytes, recurrent: bytes, said: str) -> None:
@@ -169,16 +167,14 @@ def shared_tables(depth: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("value", "method"),
-    [
-        (call(name("__builtin__", "bytearray"), number(2**33)), zipfile.ZIP_STORED),
-        (b"](" + call(name("builtins", "bytearray"), number(2**28)) * 40 + b"e", zipfile.ZIP_STORED),
-        (shared_lists(50), zipfile.ZIP_STORED),
-        (shared_tables(13), zipfile.ZIP_STORED),
-        (b"](" + b"".join(name(f"a{place}", "B") for place in range(20_000)) + b"e", zipfile.ZIP_STORED),
-        (b"](" + b"}" * 2 * 10**7 + b"e", zipfile.ZIP_DEFLATED),
-    ],
+    [(call(name("__builtin__", "bytearray"), number(2**33)), zipfile.ZIP_STORED),
+     (b"](" + call(name("builtins", "bytearray"), number(2**28)) * 40 + b"e", zipfile.ZIP_STORED),
+     (shared_lists(50), zipfile.ZIP_STORED),
+     (shared_tables(13), zipfile.ZIP_STORED),
+     (b"](" + b"".join(name(f"a{place}", "B") for place in range(20_000)) + b"e", zipfile.ZIP_STORED),
+     (b"](" + b"}" * 2 * 10**7 + b"e", zipfile.ZIP_DEFLATED)],
     ids=["bytearray", "bytearrays", "hash", "tables", "names", "compressed"],
-)
+)  # fmt: skip
 @pytest.mark.slow
 def test_pickles_that_build_too_much(value: bytes, method: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_reader, "SECONDS", 0.4)
@@ -219,15 +215,13 @@ def saved(**tensors: Any) -> bytes:
 
 @pytest.mark.parametrize(
     ("data", "axes"),
-    [
-        (saved(weight_ih_l0=torch.ones(12, 4).to(torch.float8_e4m3fn), weight_hh_l0=torch.ones(12, 3)), 2),
-        (saved(weight_ih_l0=torch.ones(12, 4).to(torch.complex64), weight_hh_l0=torch.ones(12, 3)), 2),
-        (saved(weight_ih_l0=torch.ones(12, 4, dtype=torch.int32), weight_hh_l0=torch.ones(12, 3)), 2),
-        (saved(weight_ih_l0=torch.ones(12, 4).to_sparse(), weight_hh_l0=torch.ones(12, 3)), 2),
-        (zipped(layer(tensor((1,) * 70, (1,) * 70))), 70),
-    ],
+    [(saved(weight_ih_l0=torch.ones(12, 4).to(torch.float8_e4m3fn), weight_hh_l0=torch.ones(12, 3)), 2),
+     (saved(weight_ih_l0=torch.ones(12, 4).to(torch.complex64), weight_hh_l0=torch.ones(12, 3)), 2),
+     (saved(weight_ih_l0=torch.ones(12, 4, dtype=torch.int32), weight_hh_l0=torch.ones(12, 3)), 2),
+     (saved(weight_ih_l0=torch.ones(12, 4).to_sparse(), weight_hh_l0=torch.ones(12, 3)), 2),
+     (zipped(layer(tensor((1,) * 70, (1,) * 70))), 70)],
     ids=["float8", "complex", "integers", "sparse", "seventy axes"],
-)
+)  # fmt: skip
 def test_weights_that_are_not_plain_floats(data: bytes, axes: int) -> None:
     found = read_or_message(data)
     assert isinstance(found, Modules)

@@ -259,16 +259,13 @@ def test_a_file_without_a_version_is_of_keras_2(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("version", "entry", "arrays", "message"),
-    [
-        ("2.4.0", lstm("lstm", 2, time_major=True, **SHAPE), of_gates(4, 2, 2), "lstm.*time_major"),
-        ("2.1.0", layer("LSTM", "lstm", units=2), of_gates(4, 2, 2), "lstm.*recurrent_activation"),
-        ("1.2.2", LSTM, of_gates(4, 2, 2), "Keras 1.2.2"),
-        ("2.1.0", LSTM, of_gates(4, 2, 2)[:2], "lstm: LSTM has 3 weights"),
-        ("2.1.0", LSTM, of_gates(4, 2, 3), "lstm: its config says 2 units"),
-    ],
-)
+@pytest.mark.parametrize(("version", "entry", "arrays", "message"), [
+    ("2.4.0", lstm("lstm", 2, time_major=True, **SHAPE), of_gates(4, 2, 2), "lstm.*time_major"),
+    ("2.1.0", layer("LSTM", "lstm", units=2), of_gates(4, 2, 2), "lstm.*recurrent_activation"),
+    ("1.2.2", LSTM, of_gates(4, 2, 2), "Keras 1.2.2"),
+    ("2.1.0", LSTM, of_gates(4, 2, 2)[:2], "lstm: LSTM has 3 weights"),
+    ("2.1.0", LSTM, of_gates(4, 2, 3), "lstm: its config says 2 units"),
+])  # fmt: skip
 def test_what_cannot_be_read_is_refused_by_name(
     tmp_path: Path, version: str, entry: Any, arrays: Any, message: str
 ) -> None:

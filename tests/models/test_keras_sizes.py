@@ -66,18 +66,15 @@ def change_layer(path: Path, class_name: str, **config: Any) -> Path:
     return with_changed_config(path, change, path.name)
 
 
-@pytest.mark.parametrize(
-    ("class_name", "config", "said"),
-    [
-        ("UpSampling1D", {"size": 40_000_000}, "needs too much memory for (1, 2, 4)"),
-        ("Conv1DTranspose", {"strides": 15_000_000}, "needs tensors of "),
-        ("Conv1DTranspose", {"strides": 40_000_000}, "needs a tensor of 2.4 GiB, far more than its file"),
-        ("Conv1DTranspose", {"strides": 10**9}, "Keras cannot run this model"),
-        ("Conv1DTranspose", {"filters": 10**7}, "objects could not be loaded"),
-        ("Conv1DTranspose", {"filters": 10**9}, "objects could not be loaded"),
-        ("Conv1DTranspose", {"kernel_size": [10**7]}, "objects could not be loaded"),
-    ],
-)
+@pytest.mark.parametrize(("class_name", "config", "said"), [
+    ("UpSampling1D", {"size": 40_000_000}, "needs too much memory for (1, 2, 4)"),
+    ("Conv1DTranspose", {"strides": 15_000_000}, "needs tensors of "),
+    ("Conv1DTranspose", {"strides": 40_000_000}, "needs a tensor of 2.4 GiB, far more than its file"),
+    ("Conv1DTranspose", {"strides": 10**9}, "Keras cannot run this model"),
+    ("Conv1DTranspose", {"filters": 10**7}, "objects could not be loaded"),
+    ("Conv1DTranspose", {"filters": 10**9}, "objects could not be loaded"),
+    ("Conv1DTranspose", {"kernel_size": [10**7]}, "objects could not be loaded"),
+])  # fmt: skip
 @pytest.mark.slow
 def test_a_model_that_would_fill_the_memory_is_refused(
     class_name: str, config: dict[str, Any], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -65,17 +65,14 @@ A, B = IDS != 0, OTHER != 0
 MASKS = {"first": A, "and": A & B, "or": A | B, "everything": np.ones((2, 4), bool), "none": None}
 
 
-@pytest.mark.parametrize(
-    ("join", "old", "today", "notes"),
-    [
-        (L.Add(), "and", "or", 1),
-        (L.Average(), "and", "or", 1),
-        (L.Maximum(), "and", "or", 1),
-        (L.Concatenate(), "and", "or", 1),
-        (L.Add(name="half"), "first", "none", 0),
-        (L.Concatenate(name="half"), "first", "everything", 0),
-    ],
-)
+@pytest.mark.parametrize(("join", "old", "today", "notes"), [
+    (L.Add(), "and", "or", 1),
+    (L.Average(), "and", "or", 1),
+    (L.Maximum(), "and", "or", 1),
+    (L.Concatenate(), "and", "or", 1),
+    (L.Add(name="half"), "first", "none", 0),
+    (L.Concatenate(name="half"), "first", "everything", 0),
+])  # fmt: skip
 def test_joined_masks_by_the_keras_that_saved_them(
     join: Any, old: str, today: str, notes: int, tmp_path: Path
 ) -> None:

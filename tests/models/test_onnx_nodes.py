@@ -255,15 +255,12 @@ def test_states_that_are_left_out_are_zeros_with_a_note() -> None:
     assert "h: (1, batch, 2), float32; c: (1, batch, 2), float32; X: (X0, " in str(missing.value.advice)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"x": 1}, "has no input 'x'. Did you mean X?"),
-        ({"X": np.ones((2, 3))}, r"X: the model expects \(X0, X1, X2\), float32; got shape \(2, 3\)"),
-        ({"X": [["a"]]}, "something other than an array of numbers"),
-        ({"X": np.ones((2, 1, 4))}, "ONNX Runtime cannot take these inputs"),
-    ],
-)
+@pytest.mark.parametrize(("given", "message"), [
+    ({"x": 1}, "has no input 'x'. Did you mean X?"),
+    ({"X": np.ones((2, 3))}, r"X: the model expects \(X0, X1, X2\), float32; got shape \(2, 3\)"),
+    ({"X": [["a"]]}, "something other than an array of numbers"),
+    ({"X": np.ones((2, 1, 4))}, "ONNX Runtime cannot take these inputs"),
+])  # fmt: skip
 def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
     arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
     arrays["X"] = np.ones((2, 1, 3), np.float32)

@@ -130,22 +130,19 @@ def test_data_in_another_file_is_read(tmp_path: Path, location: str) -> None:
     assert not onnx.load_from_string(found.content).graph.initializer[0].external_data
 
 
-@pytest.mark.parametrize(
-    ("location", "said"),
-    [
-        ("../data.bin", "W is in a file outside of the model's folder."),
-        ("/etc/hostname", "W is in a file outside of the model's folder."),
-        ("", "W is in a file outside of the model's folder."),
-        ("link.bin", "W is in link.bin, which is a link or in a linked folder."),
-        ("linked/data.bin", "W is in linked/data.bin, which is a link or in a linked folder."),
-        ("sub/.ssh/id_rsa", "W is in sub/.ssh/id_rsa, which is a hidden file or in a hidden folder."),
-        (".data.bin", "W is in .data.bin, which is a hidden file or in a hidden folder."),
-        ("sub", "W is not in sub, which is missing or too short."),
-        ("pipe", "W is not in pipe, which is missing or too short."),
-        ("x" * 300, f"W is not in {'x' * 300}, which is missing or too short."),
-        ("*/_ORT_MEM_ADDR_/*", "W is not in */_ORT_MEM_ADDR_/*, which is missing or too short."),
-    ],
-)
+@pytest.mark.parametrize(("location", "said"), [
+    ("../data.bin", "W is in a file outside of the model's folder."),
+    ("/etc/hostname", "W is in a file outside of the model's folder."),
+    ("", "W is in a file outside of the model's folder."),
+    ("link.bin", "W is in link.bin, which is a link or in a linked folder."),
+    ("linked/data.bin", "W is in linked/data.bin, which is a link or in a linked folder."),
+    ("sub/.ssh/id_rsa", "W is in sub/.ssh/id_rsa, which is a hidden file or in a hidden folder."),
+    (".data.bin", "W is in .data.bin, which is a hidden file or in a hidden folder."),
+    ("sub", "W is not in sub, which is missing or too short."),
+    ("pipe", "W is not in pipe, which is missing or too short."),
+    ("x" * 300, f"W is not in {'x' * 300}, which is missing or too short."),
+    ("*/_ORT_MEM_ADDR_/*", "W is not in */_ORT_MEM_ADDR_/*, which is missing or too short."),
+])  # fmt: skip
 def test_data_that_is_no_plain_file_below_the_model_is_refused(
     tmp_path: Path, location: str, said: str
 ) -> None:
@@ -164,18 +161,15 @@ def test_data_that_is_no_plain_file_below_the_model_is_refused(
 MISSING = "W is not in data.bin, which is missing or too short."
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"offset": 8, "length": 96}, MISSING),
-        ({"offset": 8}, MISSING),
-        ({"offset": 2**40}, MISSING),
-        *(
-            ({"length": length}, f"W has {length} bytes in data.bin, but its shape and type need 96.")
-            for length in (0, 95, 97, 100, 2**40, -1, 10**30)
-        ),
-    ],
-)
+@pytest.mark.parametrize(("given", "said"), [
+    ({"offset": 8, "length": 96}, MISSING),
+    ({"offset": 8}, MISSING),
+    ({"offset": 2**40}, MISSING),
+    *(
+        ({"length": length}, f"W has {length} bytes in data.bin, but its shape and type need 96.")
+        for length in (0, 95, 97, 100, 2**40, -1, 10**30)
+    ),
+])  # fmt: skip
 def test_data_that_is_not_in_the_file_is_refused(tmp_path: Path, given: dict[str, int], said: str) -> None:
     with pytest.raises(InputError) as caught:
         read(with_external(tmp_path, "data.bin", **given))
@@ -346,15 +340,12 @@ def save_bytes(folder: Path, made: Any) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (endless, "the model has not finished after 1 s (RNNCLI_SECONDS="),
-        (lambda: plain(40), "ONNX Runtime cannot load the model: "),
-        (lambda: recurrent(40), "its functions cannot be written out ("),
-        (lambda: recurrent(10), "its functions cannot be written out (its graph is too large ("),
-    ],
-)
+@pytest.mark.parametrize(("make", "said"), [
+    (endless, "the model has not finished after 1 s (RNNCLI_SECONDS="),
+    (lambda: plain(40), "ONNX Runtime cannot load the model: "),
+    (lambda: recurrent(40), "its functions cannot be written out ("),
+    (lambda: recurrent(10), "its functions cannot be written out (its graph is too large ("),
+])  # fmt: skip
 @pytest.mark.slow
 def test_a_model_without_an_end_is_refused(
     make: Callable[[], Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

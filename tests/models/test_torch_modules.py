@@ -194,18 +194,15 @@ def zipped(entry: str) -> Callable[[Path], None]:
     return write
 
 
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (whole_model, "contains Python objects"),
-        (pickled, ""),
-        (lambda path: path.write_bytes(b"hello, no model"), ""),
-        (lambda path: path.write_bytes(b""), "is empty"),
-        (cut, "is a broken or truncated zip file"),
-        (zipped("notes.txt"), r"it is a zip file, but not PyTorch's\."),
-        (zipped("archive/data.pkl"), r"PyTorch cannot read it \(RuntimeError: .*[a-z…]\)\.\n"),
-    ],
-)
+@pytest.mark.parametrize(("make", "said"), [
+    (whole_model, "contains Python objects"),
+    (pickled, ""),
+    (lambda path: path.write_bytes(b"hello, no model"), ""),
+    (lambda path: path.write_bytes(b""), "is empty"),
+    (cut, "is a broken or truncated zip file"),
+    (zipped("notes.txt"), r"it is a zip file, but not PyTorch's\."),
+    (zipped("archive/data.pkl"), r"PyTorch cannot read it \(RuntimeError: .*[a-z…]\)\.\n"),
+])  # fmt: skip
 def test_what_is_no_state_dict_is_refused_with_the_way_out(
     make: Callable[[Path], None], said: str, tmp_path: Path
 ) -> None:

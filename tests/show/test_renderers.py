@@ -121,19 +121,16 @@ def test_a_table_in_a_pipe_is_never_cut_to_80_columns() -> None:
     assert "…" not in drawn(RunAnswer(of_size(1, 4, 12)))
 
 
-@pytest.mark.parametrize(
-    ("values", "shown"),
-    [
-        ([0.5, -0.25], ["0.5000", "-0.2500"]),
-        ([1e5, 1.0], ["1.0000e+05", "1.0000e+00"]),
-        ([99999.0, 1.0], ["99999.0000", "1.0000"]),
-        ([1e-4, -2e-4], ["1.0000e-04", "-2.0000e-04"]),
-        ([0.0, 0.0], ["0.0000", "0.0000"]),
-        ([-1e-9, 0.5], ["0.0000", "0.5000"]),
-        ([np.nan, np.inf, -np.inf, 0.5], ["NaN", "inf", "-inf", "0.5000"]),
-        ([np.nan, np.nan], ["NaN", "NaN"]),
-    ],
-)
+@pytest.mark.parametrize(("values", "shown"), [
+    ([0.5, -0.25], ["0.5000", "-0.2500"]),
+    ([1e5, 1.0], ["1.0000e+05", "1.0000e+00"]),
+    ([99999.0, 1.0], ["99999.0000", "1.0000"]),
+    ([1e-4, -2e-4], ["1.0000e-04", "-2.0000e-04"]),
+    ([0.0, 0.0], ["0.0000", "0.0000"]),
+    ([-1e-9, 0.5], ["0.0000", "0.5000"]),
+    ([np.nan, np.inf, -np.inf, 0.5], ["NaN", "inf", "-inf", "0.5000"]),
+    ([np.nan, np.nan], ["NaN", "NaN"]),
+])  # fmt: skip
 def test_numbers_for_the_eye(values: Any, shown: Any) -> None:
     lines = draw_tensor(np.array(values, np.float32)).splitlines()
     line = next(line for line in lines if line.startswith("hidden_state"))

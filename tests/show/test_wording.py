@@ -50,17 +50,14 @@ def test_a_layer_is_counted_or_named() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("rnncli help masks", "rnncli help masks --lang ko"),
-        ("python train.py 2>&1 | rnncli why", "python train.py 2>&1 | rnncli why --lang ko"),
-        ("rnncli samples mgu > mgu.toml; rnncli run", "rnncli samples mgu > mgu.toml; rnncli run --lang ko"),
-        ("rnncli tour --lang ko", "rnncli tour --lang ko"),
-        ("rnncli samples mgu > mgu.toml", "rnncli samples mgu > mgu.toml"),
-        ("rnncli trace -f ndjson | jq .gates", "rnncli trace -f ndjson | jq .gates"),
-    ],
-)
+@pytest.mark.parametrize(("command", "said"), [
+    ("rnncli help masks", "rnncli help masks --lang ko"),
+    ("python train.py 2>&1 | rnncli why", "python train.py 2>&1 | rnncli why --lang ko"),
+    ("rnncli samples mgu > mgu.toml; rnncli run", "rnncli samples mgu > mgu.toml; rnncli run --lang ko"),
+    ("rnncli tour --lang ko", "rnncli tour --lang ko"),
+    ("rnncli samples mgu > mgu.toml", "rnncli samples mgu > mgu.toml"),
+    ("rnncli trace -f ndjson | jq .gates", "rnncli trace -f ndjson | jq .gates"),
+])  # fmt: skip
 def test_a_command_to_type_stays_in_korean(command: str, said: str) -> None:
     assert typed(command, "ko") == said
     assert typed(command, "en") == command

@@ -56,39 +56,36 @@ def test_places_on_later_lines() -> None:
     assert value.spans["활성"].caret() == "    활성=f(1,\n    ^^^^"
 
 
-@pytest.mark.parametrize(
-    ("text", "reason", "under"),
-    [
-        ("LSTM(10**9)", "operator", "10**9"),
-        ("LSTM(not True)", "operator", "not True"),
-        ("LSTM(--1)", "operator", "--1"),
-        ("LSTM(a and b)", "operator", "a and b"),
-        ("LSTM(units==3)", "comparison", "units==3"),
-        ("f(lambda: 3)", "lambda", "lambda: 3"),
-        ("f(x[0])", "subscript", "x[0]"),
-        ("f([i for i in x])", "comprehension", "[i for i in x]"),
-        ("f(f'{x}')", "f-string", "f'{x}'"),
-        ("f(3 if a else 4)", "condition", "3 if a else 4"),
-        ("f((a := 3))", "assignment", "a := 3"),
-        ("f({1, 2})", "a set", "{1, 2}"),
-        ("f(*a)", r"\*arguments", "*a"),
-        ("f({1: 2})", "keys of a dict", "1"),
-        ("f(a=1, a=2)", "a is given twice", "a"),
-        ("f(np.inf)", "contains np", "np.inf"),
-        ("os.system('x')", "contains os", "os.system"),
-        ("f(3).g", "expected a name here", "f(3).g"),
-        ("f(1e999)", "too large", "1e999"),
-        ("f(b'x')", "bytes", "b'x'"),
-        ("f(...)", "ellipsis", "..."),
-        ("f(await_)(", "never closed", "("),
-        ("f(3))", "unmatched", ")"),
-        ("f(a b)", "forgot a comma", "a b"),
-        ("f('a'=3)", "expected an argument name before =", "'a'="),
-        ("f((a=3))", r"^invalid syntax\.\n", "a=3"),
-        ("x = 3", "invalid syntax", "="),
-        ("import os", "invalid syntax", "import"),
-    ],
-)
+@pytest.mark.parametrize(("text", "reason", "under"), [
+    ("LSTM(10**9)", "operator", "10**9"),
+    ("LSTM(not True)", "operator", "not True"),
+    ("LSTM(--1)", "operator", "--1"),
+    ("LSTM(a and b)", "operator", "a and b"),
+    ("LSTM(units==3)", "comparison", "units==3"),
+    ("f(lambda: 3)", "lambda", "lambda: 3"),
+    ("f(x[0])", "subscript", "x[0]"),
+    ("f([i for i in x])", "comprehension", "[i for i in x]"),
+    ("f(f'{x}')", "f-string", "f'{x}'"),
+    ("f(3 if a else 4)", "condition", "3 if a else 4"),
+    ("f((a := 3))", "assignment", "a := 3"),
+    ("f({1, 2})", "a set", "{1, 2}"),
+    ("f(*a)", r"\*arguments", "*a"),
+    ("f({1: 2})", "keys of a dict", "1"),
+    ("f(a=1, a=2)", "a is given twice", "a"),
+    ("f(np.inf)", "contains np", "np.inf"),
+    ("os.system('x')", "contains os", "os.system"),
+    ("f(3).g", "expected a name here", "f(3).g"),
+    ("f(1e999)", "too large", "1e999"),
+    ("f(b'x')", "bytes", "b'x'"),
+    ("f(...)", "ellipsis", "..."),
+    ("f(await_)(", "never closed", "("),
+    ("f(3))", "unmatched", ")"),
+    ("f(a b)", "forgot a comma", "a b"),
+    ("f('a'=3)", "expected an argument name before =", "'a'="),
+    ("f((a=3))", r"^invalid syntax\.\n", "a=3"),
+    ("x = 3", "invalid syntax", "="),
+    ("import os", "invalid syntax", "import"),
+])  # fmt: skip
 def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
     with pytest.raises(LayerError, match=reason) as caught:
         parse(text)
@@ -100,24 +97,21 @@ def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
     assert caught.value.advice
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "empty"),
-        (" \n ", "empty"),
-        ("f(" + "1," * 10_001 + ")", "characters"),
-        ("(" * 51 + ")" * 51, "nested more than 50"),
-        ("f(" * 6000, "nested more than 50"),
-        ("-" * 19_999 + "1", "nested too deeply"),
-        ("1" + "+1" * 9_000, "nested too deeply|operator"),
-        ("a." * 9_000 + "a", "nested too deeply|contains a,"),
-        ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once|expected a name"),
-        ("1" * 5_000, "too many digits"),
-        ("'\0'", "an invalid character"),
-        ("'\\N{foo}'", "unicode"),
-        ("LSTM（3）", "invalid character"),
-    ],
-)
+@pytest.mark.parametrize(("text", "reason"), [
+    ("", "empty"),
+    (" \n ", "empty"),
+    ("f(" + "1," * 10_001 + ")", "characters"),
+    ("(" * 51 + ")" * 51, "nested more than 50"),
+    ("f(" * 6000, "nested more than 50"),
+    ("-" * 19_999 + "1", "nested too deeply"),
+    ("1" + "+1" * 9_000, "nested too deeply|operator"),
+    ("a." * 9_000 + "a", "nested too deeply|contains a,"),
+    ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once|expected a name"),
+    ("1" * 5_000, "too many digits"),
+    ("'\0'", "an invalid character"),
+    ("'\\N{foo}'", "unicode"),
+    ("LSTM（3）", "invalid character"),
+])  # fmt: skip
 def test_nothing_breaks_it(text: str, reason: str) -> None:
     with pytest.raises(LayerError, match=reason):
         parse(text)

@@ -169,15 +169,12 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     assert (dense.returncode, dense.stderr) == (0, "rnncli: note: added a batch axis: (1, 2) -> (1, 1, 2)\n")
 
 
-@pytest.mark.parametrize(
-    ("layer", "input", "proves"),
-    [
-        ("SimpleRNN(3, recurrent_initializer='zeros')", "[[[1], [2], [3], [4]]]", False),
-        ("LSTM(3, return_sequences=True)", "[[[0], [0], [0], [0]]]", False),
-        ("GRU(3)", '[[["NaN"], [0], [0], [0]]]', True),
-        ("LSTM(3, return_sequences=True)", "[[[1], [2], [3], [4]]]", True),
-    ],
-)
+@pytest.mark.parametrize(("layer", "input", "proves"), [
+    ("SimpleRNN(3, recurrent_initializer='zeros')", "[[[1], [2], [3], [4]]]", False),
+    ("LSTM(3, return_sequences=True)", "[[[0], [0], [0], [0]]]", False),
+    ("GRU(3)", '[[["NaN"], [0], [0], [0]]]', True),
+    ("LSTM(3, return_sequences=True)", "[[[1], [2], [3], [4]]]", True),
+])  # fmt: skip
 def test_pieces_prove_little_where_the_state_has_no_effect(
     layer: str, input: str, proves: bool, rnncli: Run
 ) -> None:

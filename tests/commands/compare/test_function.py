@@ -190,21 +190,18 @@ def test_inputs_by_name(rnncli: Run, tmp_path: Path) -> None:
     assert rnncli("compare", *words, cwd=tmp_path).answer()["input"]["shape"] == [3, 7, 22]
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("return x", "returned outputs of shape (3, 1, 16) instead of (3, 1, 4)"),
-        ("return None", "returned outputs as NoneType instead of an array of numbers"),
-        ("return x, x", "returned (ndarray, ndarray) instead of outputs, or (outputs, states)"),
-        ("return x[..., :4], {'memori': x}", "returned an unknown state 'memori'"),
-        ("return x[..., :4], {'memory': x}", "returned memory of shape (3, 1, 16) instead of (3, 2, 2, 2)"),
-        ("return ['a']", "instead of"),
-        ("return 1 / 0", "line 3, for 1 time step: ZeroDivisionError: division by zero"),
-        ("raise ValueError('\\x1b[31m')", "ValueError: \\x1b[31m"),
-        ("raise KeyError", "KeyError"),
-        ("return (", "line 3: SyntaxError"),
-    ],
-)
+@pytest.mark.parametrize(("body", "said"), [
+    ("return x", "returned outputs of shape (3, 1, 16) instead of (3, 1, 4)"),
+    ("return None", "returned outputs as NoneType instead of an array of numbers"),
+    ("return x, x", "returned (ndarray, ndarray) instead of outputs, or (outputs, states)"),
+    ("return x[..., :4], {'memori': x}", "returned an unknown state 'memori'"),
+    ("return x[..., :4], {'memory': x}", "returned memory of shape (3, 1, 16) instead of (3, 2, 2, 2)"),
+    ("return ['a']", "instead of"),
+    ("return 1 / 0", "line 3, for 1 time step: ZeroDivisionError: division by zero"),
+    ("raise ValueError('\\x1b[31m')", "ValueError: \\x1b[31m"),
+    ("raise KeyError", "KeyError"),
+    ("return (", "line 3: SyntaxError"),
+])  # fmt: skip
 def test_what_a_function_returns_is_checked(body: str, said: str, rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         f"def own(inputs, weights, initial_state):\n    x = inputs['x']\n    {body}\n"
@@ -217,22 +214,19 @@ def test_what_a_function_returns_is_checked(body: str, said: str, rnncli: Run, t
     assert "\x1b" not in done
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--with", "own.py:other"], "own.py has no function other"),
-        (["--with", "none.py:own"], "there is no such file"),
-        (["--with", "own.py"], "which function of the file?"),
-        (["--with", "own.py:own", "--try-lengths", "0"], "a length is a whole number above 0"),
-        (["--with", "own.py:own", "--try-lengths", "a,2"], "a length is a whole number above 0"),
-        (["--with", "own.py:own", "--split", "3"], "--split does not apply to a function"),
-        (["--with", "own.py:own", "--go-backwards"], "without go_backwards"),
-        (["--with", "own.py:own", "--lengths", "1", "--input-shape", "1,2,3"], "without mask"),
-        (["--with", "own.py:own", "--bidirectional"], "is for one layer of one direction"),
-        (["--with", "own.py:own", "-l", "gru", "--return-sequences"], "one layer"),
-        (["--try-lengths", "3"], "--try-lengths needs a function"),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    (["--with", "own.py:other"], "own.py has no function other"),
+    (["--with", "none.py:own"], "there is no such file"),
+    (["--with", "own.py"], "which function of the file?"),
+    (["--with", "own.py:own", "--try-lengths", "0"], "a length is a whole number above 0"),
+    (["--with", "own.py:own", "--try-lengths", "a,2"], "a length is a whole number above 0"),
+    (["--with", "own.py:own", "--split", "3"], "--split does not apply to a function"),
+    (["--with", "own.py:own", "--go-backwards"], "without go_backwards"),
+    (["--with", "own.py:own", "--lengths", "1", "--input-shape", "1,2,3"], "without mask"),
+    (["--with", "own.py:own", "--bidirectional"], "is for one layer of one direction"),
+    (["--with", "own.py:own", "-l", "gru", "--return-sequences"], "one layer"),
+    (["--try-lengths", "3"], "--try-lengths needs a function"),
+])  # fmt: skip
 def test_what_does_not_go_together(words: list[str], said: str, rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def own(inputs, weights, initial_state):\n    return 1\n")
     assert said in rnncli("compare", "-l", LAYER, *words, "--quiet", cwd=tmp_path).refusal()

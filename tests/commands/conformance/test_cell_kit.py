@@ -203,17 +203,14 @@ def test_a_program(rnncli: Run, tmp_path: Path) -> None:
     assert [case["verdict"] for case in json.loads(done.stdout)["cases"]] == ["right", "refused"]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--cell", "lstm"], "is not a cell of a file"),
-        (["--cell", f"Bidirectional({CELL})"], "is not a cell of a file"),
-        (["--cell", CELL, "--like", "x.onnx"], "--like is for nodes of ONNX"),
-        (["--cell", CELL, "--implementation", "rnncli"], "--implementation is for nodes of ONNX"),
-        (["--cell", CELL, "--select", "lstm_forward"], "there is no case 'lstm_forward'"),
-        (["--cell", "@none.toml(4)"], "none.toml"),
-        (["--cell", CELL.replace("(8)", "(2000)")], "Give smaller sizes"),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    (["--cell", "lstm"], "is not a cell of a file"),
+    (["--cell", f"Bidirectional({CELL})"], "is not a cell of a file"),
+    (["--cell", CELL, "--like", "x.onnx"], "--like is for nodes of ONNX"),
+    (["--cell", CELL, "--implementation", "rnncli"], "--implementation is for nodes of ONNX"),
+    (["--cell", CELL, "--select", "lstm_forward"], "there is no case 'lstm_forward'"),
+    (["--cell", "@none.toml(4)"], "none.toml"),
+    (["--cell", CELL.replace("(8)", "(2000)")], "Give smaller sizes"),
+])  # fmt: skip
 def test_what_is_refused(words: list[str], said: str, rnncli: Run, tmp_path: Path) -> None:
     assert said in rnncli("conformance", *words, cwd=tmp_path).refusal()

@@ -99,20 +99,17 @@ def test_the_exit_code(rnncli: Run, answers: Path, select: str, code: int) -> No
     assert rnncli("conformance", "--results", str(answers), "--select", select).returncode == code
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("--results . --run x", "--run does not go with --results"),
-        ("--select lstm_revers", "Did you mean lstm_reverse"),
-        ("--implementation onnx", "not a valid choice"),
-        ("--run x", "does not say where the files go"),
-        ("--like none.onnx", "none.onnx"),
-        ("--results .", "no answer to a case"),
-        ("--results . -o answer.nothing", "no format has the suffix"),
-        ("--timeout -1 --run x", "--timeout"),
-        ("--timeout nan --run x", "--timeout: 'nan' is not a valid number"),
-    ],
-)
+@pytest.mark.parametrize(("line", "words"), [
+    ("--results . --run x", "--run does not go with --results"),
+    ("--select lstm_revers", "Did you mean lstm_reverse"),
+    ("--implementation onnx", "not a valid choice"),
+    ("--run x", "does not say where the files go"),
+    ("--like none.onnx", "none.onnx"),
+    ("--results .", "no answer to a case"),
+    ("--results . -o answer.nothing", "no format has the suffix"),
+    ("--timeout -1 --run x", "--timeout"),
+    ("--timeout nan --run x", "--timeout: 'nan' is not a valid number"),
+])  # fmt: skip
 def test_a_mistake_is_refused(rnncli: Run, tmp_path: Path, line: str, words: str) -> None:
     assert words in rnncli("conformance", *line.split(), cwd=tmp_path).refusal()
 

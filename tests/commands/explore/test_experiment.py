@@ -242,11 +242,9 @@ def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("text", "changed_options"),
-    [(MGU, {"activation": "relu"}), (NASTY, {"eps": 0.5, "squash": "tanh"}), (ACCUMULATOR, {})],
-    ids=["mgu", "nasty", "accumulator"],
-)
+@pytest.mark.parametrize(("text", "changed_options"), [
+    (MGU, {"activation": "relu"}), (NASTY, {"eps": 0.5, "squash": "tanh"}), (ACCUMULATOR, {}),
+], ids=["mgu", "nasty", "accumulator"])  # fmt: skip
 @pytest.mark.parametrize("form", ["{}(4)", "{}(4, return_sequences=True)", "Bidirectional({}(4))"])
 def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
     text: str, changed_options: dict[str, Any], form: str, tmp_path: Path

@@ -196,19 +196,16 @@ def test_picture_of_the_readme() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("layer", "name", "pressed", "said", "page"),
-    [
-        ("lstm", "return_sequences", " ", "returned now: hidden_states (1, 4, 3)", "return_sequences"),
-        ("lstm", "return_state", " ", "returned now: last_hidden_state (1, 3)", "return_state"),
-        ("lstm", "bidirectional", " ", "returned now: hidden_state (1, 6)", "bidirectional"),
-        ("bilstm", "merge_mode", "left", "returned now: forward_hidden_state (1, 3)", "bidirectional"),
-        ("lstm", "mask", "enter 0 enter", "every returned number changed", "masks"),
-        ("lstm", "stateful", " ", "no returned number changed; stateful has no effect", "stateful"),
-        ("lstm --stateful", "calls", "right", "every returned number changed", "stateful"),
-        ("gru --return-sequences", "reset_after", " ", "changed •: hidden_states", "reset_after"),
-    ],
-)
+@pytest.mark.parametrize(("layer", "name", "pressed", "said", "page"), [
+    ("lstm", "return_sequences", " ", "returned now: hidden_states (1, 4, 3)", "return_sequences"),
+    ("lstm", "return_state", " ", "returned now: last_hidden_state (1, 3)", "return_state"),
+    ("lstm", "bidirectional", " ", "returned now: hidden_state (1, 6)", "bidirectional"),
+    ("bilstm", "merge_mode", "left", "returned now: forward_hidden_state (1, 3)", "bidirectional"),
+    ("lstm", "mask", "enter 0 enter", "every returned number changed", "masks"),
+    ("lstm", "stateful", " ", "no returned number changed; stateful has no effect", "stateful"),
+    ("lstm --stateful", "calls", "right", "every returned number changed", "stateful"),
+    ("gru --return-sequences", "reset_after", " ", "changed •: hidden_states", "reset_after"),
+])  # fmt: skip
 def test_a_row_says_what_it_means_and_what_its_change_did(
     layer: str, name: str, pressed: str, said: str, page: str
 ) -> None:
@@ -463,22 +460,19 @@ MASK = ("1", "]", "m")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("given", "pressed", "shown"),
-    [
-        ("", MASK, "rnncli run --mask '[[true,false,true,true]]' -l lstm --return-sequences --seed 3"),
-        ("", NUMBER, "rnncli run '[[[0.1,4.2,1.5,1.1,2.8],[1.0,9.0,"),
-        ("", (*NUMBER, *MASK), "1.1]]]' --mask '[[true,true,false,true]]' -l"),
-        ("--mask '[[true,false,true,true]]'", MASK, "rnncli run -l lstm --return-sequences --seed 3"),
-        ("--input-shape 2,4,5 --fill arange", MASK, "--fill arange --mask '[[true,false,true,true],[true,"),
-        ("'[[[1,2],[3,4],[5,6]],[[7,8]]]' --pad post", MASK, "[7.0,8.0],[0.0,0.0],[0.0,0.0]]]' --mask '[["),
-        ("'[[[0,0],[3,4],[5,6]]]' --mask-value 0", MASK, "[5.0,6.0]]]' --mask '[[false,false,true]]'"),
-        ("'[[[1],[2]]]' --dtype float64", ("2", "enter", *"0.1", "enter"), "'[[[0.1],[2.0]]]' -l lstm"),
-        ('\'{"inputs": [[[1],[2]]], "mask": [[true, false]]}\'', MASK, "rnncli run '[[[1.0],[2.0]]]' -l"),
-        ('\'{"inputs": [[[1],[2]]], "initial_state": [[[1,2,3]],[[4,5,6]]]}\'', NUMBER, "rnncli run '{"),
-        ("", ("3", "enter", "9", "enter"), "rnncli run '{"),
-    ],
-)
+@pytest.mark.parametrize(("given", "pressed", "shown"), [
+    ("", MASK, "rnncli run --mask '[[true,false,true,true]]' -l lstm --return-sequences --seed 3"),
+    ("", NUMBER, "rnncli run '[[[0.1,4.2,1.5,1.1,2.8],[1.0,9.0,"),
+    ("", (*NUMBER, *MASK), "1.1]]]' --mask '[[true,true,false,true]]' -l"),
+    ("--mask '[[true,false,true,true]]'", MASK, "rnncli run -l lstm --return-sequences --seed 3"),
+    ("--input-shape 2,4,5 --fill arange", MASK, "--fill arange --mask '[[true,false,true,true],[true,"),
+    ("'[[[1,2],[3,4],[5,6]],[[7,8]]]' --pad post", MASK, "[7.0,8.0],[0.0,0.0],[0.0,0.0]]]' --mask '[["),
+    ("'[[[0,0],[3,4],[5,6]]]' --mask-value 0", MASK, "[5.0,6.0]]]' --mask '[[false,false,true]]'"),
+    ("'[[[1],[2]]]' --dtype float64", ("2", "enter", *"0.1", "enter"), "'[[[0.1],[2.0]]]' -l lstm"),
+    ('\'{"inputs": [[[1],[2]]], "mask": [[true, false]]}\'', MASK, "rnncli run '[[[1.0],[2.0]]]' -l"),
+    ('\'{"inputs": [[[1],[2]]], "initial_state": [[[1,2,3]],[[4,5,6]]]}\'', NUMBER, "rnncli run '{"),
+    ("", ("3", "enter", "9", "enter"), "rnncli run '{"),
+])  # fmt: skip
 def test_an_edit_gives_the_shortest_command_and_the_same_numbers(
     rnncli: Run, given: str, pressed: tuple[str, ...], shown: str
 ) -> None:

@@ -182,34 +182,28 @@ def test_both_directions(inner: Any, merge: Any, masked: Any, states: Any) -> No
     )
 
 
-@pytest.mark.parametrize(
-    ("expression", "of"),
-    [
-        ("LSTM(2, return_sequences=True, return_state=True)", "hidden_states[1, 2, 0]"),
-        ("LSTM(2, return_sequences=True, return_state=True)", "hidden_states[1, 1:3]"),
-        ("LSTM(2, return_sequences=True, return_state=True)", "last_cell_state"),
-        ("LSTM(2, return_sequences=True, return_state=True)", "last_cell_state[1, 1]"),
-        ("GRU(2, return_sequences=True, go_backwards=True)", "hidden_states[-1, 0]"),
-        ("Bidirectional(GRU(2, return_sequences=True, return_state=True))", "backward_last_hidden_state[1]"),
-        ("Bidirectional(LSTM(2, return_sequences=True, return_state=True))", "hidden_states[0, 2]"),
-    ],
-)
+@pytest.mark.parametrize(("expression", "of"), [
+    ("LSTM(2, return_sequences=True, return_state=True)", "hidden_states[1, 2, 0]"),
+    ("LSTM(2, return_sequences=True, return_state=True)", "hidden_states[1, 1:3]"),
+    ("LSTM(2, return_sequences=True, return_state=True)", "last_cell_state"),
+    ("LSTM(2, return_sequences=True, return_state=True)", "last_cell_state[1, 1]"),
+    ("GRU(2, return_sequences=True, go_backwards=True)", "hidden_states[-1, 0]"),
+    ("Bidirectional(GRU(2, return_sequences=True, return_state=True))", "backward_last_hidden_state[1]"),
+    ("Bidirectional(LSTM(2, return_sequences=True, return_state=True))", "hidden_states[0, 2]"),
+])  # fmt: skip
 @pytest.mark.parametrize("masked", [False, True])
 def test_whichever_numbers_are_asked_for(expression: Any, of: Any, masked: Any) -> None:
     check_curves(random_case(11, expression, masked=masked), of)
 
 
-@pytest.mark.parametrize(
-    ("expressions", "of"),
-    [
-        (["LSTM(2)"], "last_cell_state"),
-        (["LSTM(2, return_sequences=True)"], "last_cell_state[1, 1]"),
-        (["SimpleRNN(2, return_sequences=True, go_backwards=True)"], "last_hidden_state[-1]"),
-        (["Bidirectional(LSTM(2), merge_mode='mul')"], "backward_last_cell_state"),
-        (["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)"], "forward_last_hidden_state"),
-        (["Bidirectional(LSTM(2, return_sequences=True))", "LSTM(2)"], "last_cell_state"),
-    ],
-)
+@pytest.mark.parametrize(("expressions", "of"), [
+    (["LSTM(2)"], "last_cell_state"),
+    (["LSTM(2, return_sequences=True)"], "last_cell_state[1, 1]"),
+    (["SimpleRNN(2, return_sequences=True, go_backwards=True)"], "last_hidden_state[-1]"),
+    (["Bidirectional(LSTM(2), merge_mode='mul')"], "backward_last_cell_state"),
+    (["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)"], "forward_last_hidden_state"),
+    (["Bidirectional(LSTM(2, return_sequences=True))", "LSTM(2)"], "last_cell_state"),
+])  # fmt: skip
 @pytest.mark.parametrize(("masked", "states"), [(False, False), (True, True)])
 def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked: Any, states: Any) -> None:
     """The numbers are those of the layer that returns them, which central differences hold."""
@@ -231,15 +225,12 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
         check_curves(case._replace(stack=stack), of)
 
 
-@pytest.mark.parametrize(
-    ("expressions", "place"),
-    [
-        (("GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"), 1),
-        (("Bidirectional(LSTM(2, return_sequences=True))", "SimpleRNN(3)"), 1),
-        (("LSTM(2, return_sequences=True)", "Dense(2)"), 0),
-        (("LSTM(2)", "Dense(1)"), 0),
-    ],
-)
+@pytest.mark.parametrize(("expressions", "place"), [
+    (("GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"), 1),
+    (("Bidirectional(LSTM(2, return_sequences=True))", "SimpleRNN(3)"), 1),
+    (("LSTM(2, return_sequences=True)", "Dense(2)"), 0),
+    (("LSTM(2)", "Dense(1)"), 0),
+])  # fmt: skip
 def test_a_stack_is_differentiated_through(expressions: Any, place: Any) -> None:
     check_curves(random_case(7, *expressions), None, place)
 
@@ -300,16 +291,13 @@ def test_masking_in_front_masks() -> None:
     assert (found.curves[-1].norms[2:4] == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("layers", "row"),
-    [
-        (["Bidirectional(LSTM(2, return_sequences=True))"], 2),
-        (["GRU(2, return_sequences=True, zero_output_for_mask=True)"], 2),
-        (["GRU(2, return_sequences=True, go_backwards=True, zero_output_for_mask=True)"], 4),
-        (["Bidirectional(LSTM(2, return_sequences=True))", "Dense(2)"], 2),
-        (["GRU(2, return_sequences=True)"], 4),
-    ],
-)
+@pytest.mark.parametrize(("layers", "row"), [
+    (["Bidirectional(LSTM(2, return_sequences=True))"], 2),
+    (["GRU(2, return_sequences=True, zero_output_for_mask=True)"], 2),
+    (["GRU(2, return_sequences=True, go_backwards=True, zero_output_for_mask=True)"], 4),
+    (["Bidirectional(LSTM(2, return_sequences=True))", "Dense(2)"], 2),
+    (["GRU(2, return_sequences=True)"], 4),
+])  # fmt: skip
 def test_the_last_output_is_none_that_the_mask_makes_zeros(layers: list[str], row: int) -> None:
     case = random_case(4, *layers)._replace(mask=np.arange(5) < np.array([[3], [5]]))
     found = curves.gradients(case)
@@ -345,31 +333,28 @@ def test_numbers_that_are_masked_may_be_no_numbers() -> None:
         np.testing.assert_array_equal(one.norms, other.norms)
 
 
-@pytest.mark.parametrize(
-    ("norms", "verdict"),
-    [
-        ([1e-5, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 5e-6, 3)),
-        ([0.0, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 0.0, 3)),
-        ([1e-2, 1e-4, 0.5, 1.0], Verdict("falls", 1, 1e-4, 3)),
-        ([1e-3, 1e-2, 0.5, 1.0], Verdict("falls", 1, 1e-3, 3)),  # a fall of 1000 times
-        ([0.09, 0.5, 0.5, 1.0], Verdict("falls", 0, 0.09, 3)),
-        ([0.1, 0.5, 0.5, 1.0], Verdict("steady", None, 0.1, 3)),
-        ([10.0, 10.0, 0.5, 1.0], Verdict("steady", None, 10.0, 3)),
-        ([11.0, 12.0, 0.5, 1.0], Verdict("grows", 1, 12.0, 3)),
-        ([1e3, 2.0, 0.5, 1.0], Verdict("grows", 0, 1e3, 3)),
-        ([1e-4, 20.0, 0.5, 1.0], Verdict("vanishes", 0, 1e-4, 3)),
-        ([0.5, 1e-4, 0.5, 1.0], Verdict("varies", 1, 1e-4, 3)),
-        ([0.5, 0.01, 0.05, 1.0], Verdict("varies", 2, 0.01, 3)),
-        ([5e3, 2e3, 0.5, 1.0], Verdict("explodes", 1, 5e3, 3)),
-        ([0.5, 0.25, 0.5, 0.0], Verdict("steady", None, 1.0, 2)),
-        ([1e-3, 1.0, 0, 0], Verdict("falls", 0, 1e-3, 1)),
-        ([0.0, 0.0, 0.0, 0.0], Verdict("independent")),
-        ([1.0, np.nan, 1.0, 1.0], Verdict("undefined")),
-        ([0.5, 1.0, 1.0, np.nan], Verdict("undefined")),
-        ([np.inf, 1.0, 1.0, 1.0], Verdict("explodes", 0, np.inf, 3)),
-        ([1.0, 1.0, 1.0, np.inf], Verdict("undefined")),
-    ],
-)
+@pytest.mark.parametrize(("norms", "verdict"), [
+    ([1e-5, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 5e-6, 3)),
+    ([0.0, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 0.0, 3)),
+    ([1e-2, 1e-4, 0.5, 1.0], Verdict("falls", 1, 1e-4, 3)),
+    ([1e-3, 1e-2, 0.5, 1.0], Verdict("falls", 1, 1e-3, 3)),  # a fall of 1000 times
+    ([0.09, 0.5, 0.5, 1.0], Verdict("falls", 0, 0.09, 3)),
+    ([0.1, 0.5, 0.5, 1.0], Verdict("steady", None, 0.1, 3)),
+    ([10.0, 10.0, 0.5, 1.0], Verdict("steady", None, 10.0, 3)),
+    ([11.0, 12.0, 0.5, 1.0], Verdict("grows", 1, 12.0, 3)),
+    ([1e3, 2.0, 0.5, 1.0], Verdict("grows", 0, 1e3, 3)),
+    ([1e-4, 20.0, 0.5, 1.0], Verdict("vanishes", 0, 1e-4, 3)),
+    ([0.5, 1e-4, 0.5, 1.0], Verdict("varies", 1, 1e-4, 3)),
+    ([0.5, 0.01, 0.05, 1.0], Verdict("varies", 2, 0.01, 3)),
+    ([5e3, 2e3, 0.5, 1.0], Verdict("explodes", 1, 5e3, 3)),
+    ([0.5, 0.25, 0.5, 0.0], Verdict("steady", None, 1.0, 2)),
+    ([1e-3, 1.0, 0, 0], Verdict("falls", 0, 1e-3, 1)),
+    ([0.0, 0.0, 0.0, 0.0], Verdict("independent")),
+    ([1.0, np.nan, 1.0, 1.0], Verdict("undefined")),
+    ([0.5, 1.0, 1.0, np.nan], Verdict("undefined")),
+    ([np.inf, 1.0, 1.0, 1.0], Verdict("explodes", 0, np.inf, 3)),
+    ([1.0, 1.0, 1.0, np.inf], Verdict("undefined")),
+])  # fmt: skip
 def test_the_rule(norms: Any, verdict: Any) -> None:
     assert classify_curve(range(4), norms) == verdict
     reverse = classify_curve([3, 2, 1, 0], norms)  # the order of processing
@@ -401,19 +386,16 @@ INFOS = (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "shown", "entries"),
-    [
-        (None, "hidden_states[0, 3, :]", [9, 10, 11]),
-        ("hidden_states[1,2,1]", "hidden_states[1, 2, 1]", [7]),
-        (" hidden_states [ -1 , 0 ]", "hidden_states[1, 0, :]", [0, 1, 2]),
-        ("hidden_states[0, :, -1]", "hidden_states[0, :, 2]", [2, 5, 8, 11]),
-        ("hidden_states[0, 1:3, 0]", "hidden_states[0, 1:3, 0]", [3, 6]),
-        ("last_cell_state", "last_cell_state[0, :]", [0, 1, 2]),
-        ("last_cell_state[]", "last_cell_state[0, :]", [0, 1, 2]),
-        ("hidden_states[0, -2:, 0]", "hidden_states[0, -2:, 0]", [6, 9]),
-    ],
-)
+@pytest.mark.parametrize(("text", "shown", "entries"), [
+    (None, "hidden_states[0, 3, :]", [9, 10, 11]),
+    ("hidden_states[1,2,1]", "hidden_states[1, 2, 1]", [7]),
+    (" hidden_states [ -1 , 0 ]", "hidden_states[1, 0, :]", [0, 1, 2]),
+    ("hidden_states[0, :, -1]", "hidden_states[0, :, 2]", [2, 5, 8, 11]),
+    ("hidden_states[0, 1:3, 0]", "hidden_states[0, 1:3, 0]", [3, 6]),
+    ("last_cell_state", "last_cell_state[0, :]", [0, 1, 2]),
+    ("last_cell_state[]", "last_cell_state[0, :]", [0, 1, 2]),
+    ("hidden_states[0, -2:, 0]", "hidden_states[0, -2:, 0]", [6, 9]),
+])  # fmt: skip
 def test_what_a_text_names(text: Any, shown: Any, entries: Any) -> None:
     found = target_of(text, INFOS)
     assert found.text == shown

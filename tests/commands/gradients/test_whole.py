@@ -86,23 +86,20 @@ def norms_by_autograd(run: Callable[[Any], Any], x: Any, of: Any, at: Any) -> An
     return np.sqrt(squares.reshape(len(squares), -1).sum(1))
 
 
-@pytest.mark.parametrize(
-    ("model", "x", "text", "of", "at"),
-    [
-        (Tagger(), X, "output[1, 5, :]", (1, -1), 1),
-        (Tagger(first=False), TIME_FIRST, "output[5, 1, :]", (-1, 1), (slice(None), 1)),
-        (Tagger(first=False, turns=True), X, "output[1, 5, :]", (1, -1), 1),
-        (Tagger(turns=True), TIME_FIRST, "output[5, 1, :]", (-1, 1), (slice(None), 1)),
-        (Tagger(), SQUARE, "output[1, 3, :]", (1, -1), 1),
-        (Tagger(first=False), SQUARE, "output[3, 1, :]", (-1, 1), (slice(None), 1)),
-        (Tagger(turns=True), SQUARE, "output[3, 1, :]", (-1, 1), (slice(None), 1)),
-        (Tagger(first=False, turns=True), SQUARE, "output[1, 3, :]", (1, -1), 1),
-        (Tagger(mixes=True), X, "output[1, 5, :]", (1, -1), 1),
-        (Univariate(), X[:, :, 0], "output[1, 5, :]", (1, -1), 1),
-        (nn.GRU(FEATURES, 3, batch_first=True), X, "output_0[1, 5, :]", (1, -1), 1),
-        (nn.RNN(FEATURES, 3), TIME_FIRST, "output_0[5, 1, :]", (-1, 1), (slice(None), 1)),
-    ],
-)
+@pytest.mark.parametrize(("model", "x", "text", "of", "at"), [
+    (Tagger(), X, "output[1, 5, :]", (1, -1), 1),
+    (Tagger(first=False), TIME_FIRST, "output[5, 1, :]", (-1, 1), (slice(None), 1)),
+    (Tagger(first=False, turns=True), X, "output[1, 5, :]", (1, -1), 1),
+    (Tagger(turns=True), TIME_FIRST, "output[5, 1, :]", (-1, 1), (slice(None), 1)),
+    (Tagger(), SQUARE, "output[1, 3, :]", (1, -1), 1),
+    (Tagger(first=False), SQUARE, "output[3, 1, :]", (-1, 1), (slice(None), 1)),
+    (Tagger(turns=True), SQUARE, "output[3, 1, :]", (-1, 1), (slice(None), 1)),
+    (Tagger(first=False, turns=True), SQUARE, "output[1, 3, :]", (1, -1), 1),
+    (Tagger(mixes=True), X, "output[1, 5, :]", (1, -1), 1),
+    (Univariate(), X[:, :, 0], "output[1, 5, :]", (1, -1), 1),
+    (nn.GRU(FEATURES, 3, batch_first=True), X, "output_0[1, 5, :]", (1, -1), 1),
+    (nn.RNN(FEATURES, 3), TIME_FIRST, "output_0[5, 1, :]", (-1, 1), (slice(None), 1)),
+])  # fmt: skip
 def test_a_module_is_differentiated_whole(model: Any, x: Any, text: str, of: Any, at: Any) -> None:
     found = package.gradients(x, model, whole=True, batch=1)
 
@@ -229,16 +226,13 @@ def test_what_no_gradient_reaches_is_said() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("error", "said", "given", "options"),
-    [
-        (UsageError, "batch=3: index 3 is out of range for batch", X, {"batch": 3}),
-        (UsageError, "whole and of exclude each other", X, {"of": "x"}),
-        (UsageError, "whole is of the whole object", X, {"at": "gru"}),
-        (UsageError, "engine does not apply to Sequential", X, {"engine": "numpy"}),
-        (InputError, "no floating-point numbers", X.astype(int), {}),
-    ],
-)
+@pytest.mark.parametrize(("error", "said", "given", "options"), [
+    (UsageError, "batch=3: index 3 is out of range for batch", X, {"batch": 3}),
+    (UsageError, "whole and of exclude each other", X, {"of": "x"}),
+    (UsageError, "whole is of the whole object", X, {"at": "gru"}),
+    (UsageError, "engine does not apply to Sequential", X, {"engine": "numpy"}),
+    (InputError, "no floating-point numbers", X.astype(int), {}),
+])  # fmt: skip
 def test_what_does_not_apply_is_refused(error: Any, said: str, given: Any, options: Any) -> None:
     model = keras_models()["sequence"][0]
     with pytest.raises(error, match=said):

@@ -111,22 +111,19 @@ def test_other_languages_and_names(drawn: Any, tmp_path: Path) -> None:
     assert {"$x^{2}$", "<script>"} <= set(drawn(str(path), "-l", "gru", "--seed", "1"))
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--diagram", "--what", "result"], "--diagram and --what cannot be combined."),
-        (["--diagram", "--gate", "forget"], "--diagram and --gate cannot be combined."),
-        (["--diagram", "--scale", "auto"], "--diagram and --scale cannot be combined."),
-        (["--unit", "1"], "--unit applies only to a diagram."),
-        (["--diagram", "--unit", "3"], "--unit 3: there is no such unit."),
-        (["--diagram", "--step", "0:2"], "--diagram shows one time step, not 2."),
-        (["--diagram", "--step", "9"], ": no time step is selected."),
-        (["--diagram", "--step", "1", "--batch", "1"], "--batch 1: there is no such sequence."),
-        (["--diagram", "-l", "Dense(2)"], "no layer here has a cell to draw."),
-        (["--diagram", "-l", "ConvLSTM1D(2, 3)", "--input-shape", "1,3,5,2"],
-         "--diagram draws cells of equations, which ConvLSTM1D has not."),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("words", "said"), [
+    (["--diagram", "--what", "result"], "--diagram and --what cannot be combined."),
+    (["--diagram", "--gate", "forget"], "--diagram and --gate cannot be combined."),
+    (["--diagram", "--scale", "auto"], "--diagram and --scale cannot be combined."),
+    (["--unit", "1"], "--unit applies only to a diagram."),
+    (["--diagram", "--unit", "3"], "--unit 3: there is no such unit."),
+    (["--diagram", "--step", "0:2"], "--diagram shows one time step, not 2."),
+    (["--diagram", "--step", "9"], ": no time step is selected."),
+    (["--diagram", "--step", "1", "--batch", "1"], "--batch 1: there is no such sequence."),
+    (["--diagram", "-l", "Dense(2)"], "no layer here has a cell to draw."),
+    (["--diagram", "-l", "ConvLSTM1D(2, 3)", "--input-shape", "1,3,5,2"],
+     "--diagram draws cells of equations, which ConvLSTM1D has not."),
+])  # fmt: skip
 def test_what_cannot_be_drawn(words: list[str], said: str, rnncli: Run, tmp_path: Path) -> None:
     done = rnncli("plot", *words, "--seed", "1", "-o", str(tmp_path / "a.svg")).refusal()
     assert said in done.replace("\n", " ")

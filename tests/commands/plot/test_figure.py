@@ -141,18 +141,16 @@ def test_numbers_stand_in_cells_that_are_large_enough() -> None:
 
 @pytest.mark.parametrize(
     ("case", "size"),
-    [
-        (make_case("lstm"), None),
-        (make_case("lstm", shape=(1, 4, 1), units=1), None),
-        (make_case("bilstm", mask=padding_mask(), names=("a very long name of a feature", "b")), (12, 14)),
-        (make_case("gru", "lstm", "simple_rnn"), (12, 14)),
-        (make_case("lstm", units=64, shape=(1, 200, 5)), None),
-        (make_case("bigru", units=16, shape=(1, 100, 40)), None),
-        (make_case("simple_rnn", units=1, shape=(1, 1, 2)), (12, 14)),
-        (HUGE, None),
-    ],
+    [(make_case("lstm"), None),
+     (make_case("lstm", shape=(1, 4, 1), units=1), None),
+     (make_case("bilstm", mask=padding_mask(), names=("a very long name of a feature", "b")), (12, 14)),
+     (make_case("gru", "lstm", "simple_rnn"), (12, 14)),
+     (make_case("lstm", units=64, shape=(1, 200, 5)), None),
+     (make_case("bigru", units=16, shape=(1, 100, 40)), None),
+     (make_case("simple_rnn", units=1, shape=(1, 1, 2)), (12, 14)),
+     (HUGE, None)],
     ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
-)
+)  # fmt: skip
 @pytest.mark.slow
 def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(case: Any, size: Any) -> None:
     drawing = draw_figure(trace_sheet(case), size)

@@ -87,15 +87,12 @@ def test_every_sample_is_drawn(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(np.broadcast_to(ours, wanted.shape), wanted, rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--state", "memry"], "there is no gate or state 'memry' here. Did you mean memory?"),
-        (["--head", "2"], "--head 2: this is not a head. The heads are heads 0 to 1."),
-        (["--diagram", "--head", "1,0"], "--head 1,0: this is not a head."),
-        (["--diagram", "--state", "memory"], "--diagram and --state cannot be combined."),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    (["--state", "memry"], "there is no gate or state 'memry' here. Did you mean memory?"),
+    (["--head", "2"], "--head 2: this is not a head. The heads are heads 0 to 1."),
+    (["--diagram", "--head", "1,0"], "--head 1,0: this is not a head."),
+    (["--diagram", "--state", "memory"], "--diagram and --state cannot be combined."),
+])  # fmt: skip
 def test_what_is_not_there(words: list[str], said: str, rnncli: Run, tmp_path: Path) -> None:
     done = rnncli("plot", "-l", GATED, "--seed", "1", *words, "-o", str(tmp_path / "a.svg")).refusal()
     assert said in done.replace("\n", " ")

@@ -217,17 +217,14 @@ def as_it_is(planted: Planted) -> Planted:
     return planted
 
 
-@pytest.mark.parametrize(
-    ("kind", "names", "change", "args"),
-    [
-        (Kind("LSTM"), ["gates=input,candidate,forget,output", "forget_bias=1"], one_kernel, []),
-        (Kind("GRU", biases=2), ["axes=time,batch", "update_gate=complement"], arrays_of_onnx, []),
-        (Kind("GRU", biases=2), [TORCH_GATES], unnamed, []),
-        (Kind("GRU", biases=2), [TORCH_GATES], unnamed_recurrent_first, []),
-        (Kind("GRU", biases=2, steps=12), [TORCH_GATES], backwards, ["-l", "GRU(3, go_backwards=True)"]),
-        (Kind("SimpleRNN", units=4), [], as_it_is, ["-l", "simple-rnn"]),
-    ],
-)
+@pytest.mark.parametrize(("kind", "names", "change", "args"), [
+    (Kind("LSTM"), ["gates=input,candidate,forget,output", "forget_bias=1"], one_kernel, []),
+    (Kind("GRU", biases=2), ["axes=time,batch", "update_gate=complement"], arrays_of_onnx, []),
+    (Kind("GRU", biases=2), [TORCH_GATES], unnamed, []),
+    (Kind("GRU", biases=2), [TORCH_GATES], unnamed_recurrent_first, []),
+    (Kind("GRU", biases=2, steps=12), [TORCH_GATES], backwards, ["-l", "GRU(3, go_backwards=True)"]),
+    (Kind("SimpleRNN", units=4), [], as_it_is, ["-l", "simple-rnn"]),
+])  # fmt: skip
 def test_files_in_other_forms_are_understood(
     kind: Kind, names: list[str], change: Any, args: list[str], explained: Any, tmp_path: Path
 ) -> None:
@@ -249,18 +246,15 @@ def test_four_axes_without_a_name_are_the_sequence_of_onnx(
     assert differences == ({"output_axes=time,batch,units"} if time_first else set())
 
 
-@pytest.mark.parametrize(
-    ("layer", "planted", "differences"),
-    [
-        ((), ("reset_after=False",), set()),
-        (("-l", "gru"), ("reset_after=False", TORCH_GATES), {TORCH_GATES}),
-        (("-l", "GRU(3, activation='relu')"), ("reset_after=False", "activation=relu"), set()),
-        (("-l", "GRU(3, reset_after=True)"), ("reset_after=False",), {"reset_after=False"}),
-        (("--reset-after",), (), set()),
-        ((), (), {"reset_after=True"}),
-        ((), (TORCH_GATES, "bias=recurrent"), {"reset_after=True", TORCH_GATES, "bias=recurrent"}),
-    ],
-)
+@pytest.mark.parametrize(("layer", "planted", "differences"), [
+    ((), ("reset_after=False",), set()),
+    (("-l", "gru"), ("reset_after=False", TORCH_GATES), {TORCH_GATES}),
+    (("-l", "GRU(3, activation='relu')"), ("reset_after=False", "activation=relu"), set()),
+    (("-l", "GRU(3, reset_after=True)"), ("reset_after=False",), {"reset_after=False"}),
+    (("--reset-after",), (), set()),
+    ((), (), {"reset_after=True"}),
+    ((), (TORCH_GATES, "bias=recurrent"), {"reset_after=True", TORCH_GATES, "bias=recurrent"}),
+])  # fmt: skip
 def test_a_bias_of_one_row_means_reset_after_false(
     layer: tuple[str, ...], planted: tuple[str, ...], differences: set[str], explained: Any, tmp_path: Path
 ) -> None:
@@ -282,15 +276,12 @@ def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) 
     rnncli("port", "-", *files[1:], "-", input=given).refusal()
 
 
-@pytest.mark.parametrize(
-    ("kind", "names"),
-    [
-        (Kind("LSTM", initial=True), {"initial_states=c,h"}),
-        (Kind("GRU", biases=2, initial=True), set[str]()),
-        (Kind("LSTM", units=2, initial=True), set[str]()),
-        (Kind("SimpleRNN", units=4, initial=True), set[str]()),
-    ],
-)
+@pytest.mark.parametrize(("kind", "names"), [
+    (Kind("LSTM", initial=True), {"initial_states=c,h"}),
+    (Kind("GRU", biases=2, initial=True), set[str]()),
+    (Kind("LSTM", units=2, initial=True), set[str]()),
+    (Kind("SimpleRNN", units=4, initial=True), set[str]()),
+])  # fmt: skip
 def test_initial_states_are_those_of_the_layer(
     kind: Kind, names: set[str], rnncli: Run, explained: Any, tmp_path: Path
 ) -> None:
@@ -336,11 +327,9 @@ def test_the_tolerance_that_is_advised_for_rounding_accepts_it(
     assert rnncli("port", *files, "--atol", atol).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("part", "change"),
-    [("weights", 0.1), ("inputs", 0.0), ("expected", 1.0)],
-    ids=["constant", "still", "saturated"],
-)
+@pytest.mark.parametrize(("part", "change"), [
+    ("weights", 0.1), ("inputs", 0.0), ("expected", 1.0),
+], ids=["constant", "still", "saturated"])  # fmt: skip
 def test_what_proves_nothing_is_not_claimed(part: str, change: float, rnncli: Run, tmp_path: Path) -> None:
     planted = plant(Kind("LSTM"), ())
     arrays: Any = getattr(planted, part)

@@ -118,16 +118,13 @@ def test_onnx_and_pytorch_in_their_order_of_axes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["--model", "bi.keras", "--weights", "bi.keras"], "--weights cannot be combined with --model"),
-        (["--model", "bi.keras#dense"], "there is no layer dense."),
-        (["--model", "bi.keras", "--units", "3"], "--units cannot be combined with --model"),
-        (["--weights", "bi.keras#dense"], "there is no recurrent layer 'dense' in it; it has gru."),
-        (["--weights", "bi.keras", "-l", "GRU(3)"], "it has weights of 2 directions"),
-    ],
-)
+@pytest.mark.parametrize(("args", "message"), [
+    (["--model", "bi.keras", "--weights", "bi.keras"], "--weights cannot be combined with --model"),
+    (["--model", "bi.keras#dense"], "there is no layer dense."),
+    (["--model", "bi.keras", "--units", "3"], "--units cannot be combined with --model"),
+    (["--weights", "bi.keras#dense"], "there is no recurrent layer 'dense' in it; it has gru."),
+    (["--weights", "bi.keras", "-l", "GRU(3)"], "it has weights of 2 directions"),
+])  # fmt: skip
 def test_mistakes(args: list[str], message: str, rnncli: Run, masked: Path) -> None:
     said = rnncli("port", "x.npy", *args, "--expect", "packed.npy", cwd=masked).refusal()
     assert message in said

@@ -131,18 +131,15 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     assert "--dropout has no effect without --training" in ask("--stream", str(lines), "--dropout", "0.5")[1]
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ("", ["forward, last step", "│ backward, first step"]),
-        ("--merge-mode sum", ["forward, last step", "backward, first step"]),
-        ("--mask [[true,true,false,false]]", ["forward, last real step", "│ backward, first real step"]),
-        ("--return-sequences", ["every time step", "forward │ backward"]),
-        ("--merge-mode none --select backward_hidden_state", ["backward, first step"]),
-        ("--stateful --calls 2", ["forward, last step", "│ backward, first step"]),
-        ("--all-layers -l bigru", ["layer 1: forward, last step", "│ backward, first step"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("flags", "said"), [
+    ("", ["forward, last step", "│ backward, first step"]),
+    ("--merge-mode sum", ["forward, last step", "backward, first step"]),
+    ("--mask [[true,true,false,false]]", ["forward, last real step", "│ backward, first real step"]),
+    ("--return-sequences", ["every time step", "forward │ backward"]),
+    ("--merge-mode none --select backward_hidden_state", ["backward, first step"]),
+    ("--stateful --calls 2", ["forward, last step", "│ backward, first step"]),
+    ("--all-layers -l bigru", ["layer 1: forward, last step", "│ backward, first step"]),
+])  # fmt: skip
 def test_an_output_says_at_which_time_step_each_layer_stops(rnncli: Run, flags: str, said: list[str]) -> None:
     printed = rnncli("run", "-l", "bigru", *flags.split(), "--units", "2", "--seed", "1", "--quiet").stdout
     assert [row.split("  ")[1] for row in printed.splitlines() if row[2:].startswith(tuple(said))] == said

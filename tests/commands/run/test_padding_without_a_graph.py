@@ -191,17 +191,14 @@ def test_states_by_name_in_order_and_as_pytorch_has_them(rnncli: Any, tmp_path: 
     np.testing.assert_allclose(one["lstm_l0/hidden_states"], first, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("states", "said"),
-    [
-        ([np.zeros((3, 2))], "it has 1 state, but 2 layers need 2: gru_l0/last_hidden_state, gru_l1/"),
-        ({"gru_l0/last_hidden_state": np.zeros((3, 2))}, "gru_l1/last_hidden_state is missing."),
-        ({"last_hidden_state": np.zeros((3, 2))}, "there is no state 'last_hidden_state'.\nGive gru_l0/"),
-        ({"h_0": np.zeros((1, 3, 2))}, "it has h_0 (1, 3, 2).\nGive h_0, each (layers * directions"),
-        ({"h_0": np.zeros((2, 4, 2))}, "last_hidden_state has shape (4, 2), but the layer needs (3, 2)."),
-        ({"h_0": np.zeros((2, 5, 2))}, "read batch first, the input has 3 sequences of 5 time steps."),
-    ],
-)
+@pytest.mark.parametrize(("states", "said"), [
+    ([np.zeros((3, 2))], "it has 1 state, but 2 layers need 2: gru_l0/last_hidden_state, gru_l1/"),
+    ({"gru_l0/last_hidden_state": np.zeros((3, 2))}, "gru_l1/last_hidden_state is missing."),
+    ({"last_hidden_state": np.zeros((3, 2))}, "there is no state 'last_hidden_state'.\nGive gru_l0/"),
+    ({"h_0": np.zeros((1, 3, 2))}, "it has h_0 (1, 3, 2).\nGive h_0, each (layers * directions"),
+    ({"h_0": np.zeros((2, 4, 2))}, "last_hidden_state has shape (4, 2), but the layer needs (3, 2)."),
+    ({"h_0": np.zeros((2, 5, 2))}, "read batch first, the input has 3 sequences of 5 time steps."),
+])  # fmt: skip
 def test_states_that_do_not_fit(states: Any, said: str, tmp_path: Path) -> None:
     path = saved(made("GRU", 2, both=False), tmp_path / "m.pt")
     with pytest.raises(RnncliError) as caught:

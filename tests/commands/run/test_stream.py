@@ -211,14 +211,12 @@ def test_an_initial_state_waits_for_the_first_line_that_is_answered(bad: str) ->
 
 @pytest.mark.parametrize(
     ("records", "flags"),
-    [
-        (([[1, 2, 3]], [[1, 2]]), ["-l", "simple_rnn", "--units", "1", "--weights", json.dumps(WEIGHTS)]),
-        (([[[1]]], [[[1]], [[2]]]), ["-l", "gru", "--initial-state", "[[[1, 2, 3], [4, 5, 6]]]"]),
-        (([[[1]], [[2]]], [[[1]]]), ["-l", "gru", "--initial-state", "[[1, 2, 3]]"]),
-        (([[[1], [2]], [[3]]], [[[1]], [[2]]]), ["--input-axes", "time,batch,features"]),
-    ],
+    [(([[1, 2, 3]], [[1, 2]]), ["-l", "simple_rnn", "--units", "1", "--weights", json.dumps(WEIGHTS)]),
+     (([[[1]]], [[[1]], [[2]]]), ["-l", "gru", "--initial-state", "[[[1, 2, 3], [4, 5, 6]]]"]),
+     (([[[1]], [[2]]], [[[1]]]), ["-l", "gru", "--initial-state", "[[1, 2, 3]]"]),
+     (([[[1], [2]], [[3]]], [[[1]], [[2]]]), ["--input-axes", "time,batch,features"])],
     ids=["weights", "states", "states of one", "ragged"],
-)
+)  # fmt: skip
 def test_a_first_line_that_alone_does_not_fit_is_an_error_of_its_own(
     records: tuple[Any, Any], flags: list[str]
 ) -> None:
@@ -303,16 +301,13 @@ def test_one_bad_record_takes_no_neighbour_with_it() -> None:
     assert "line 2" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("flags", "code"),
-    [
-        (("-l", "foo"), 2),
-        (("--weights", '{"kernel": [[1]]}'), 2),
-        (("--initial-state", "[[[1]]]"), 2),
-        (("--engine", "onnx", "--dtype", "float64"), 2),
-        (("--select", "nothing"), 2),
-    ],
-)
+@pytest.mark.parametrize(("flags", "code"), [
+    (("-l", "foo"), 2),
+    (("--weights", '{"kernel": [[1]]}'), 2),
+    (("--initial-state", "[[[1]]]"), 2),
+    (("--engine", "onnx", "--dtype", "float64"), 2),
+    (("--select", "nothing"), 2),
+])  # fmt: skip
 def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code: int) -> None:
     done = stream(lines(*[[[1, 2]]] * 50), "--keep-going", *flags)
     assert (done.returncode, done.stdout) == (code, "")
@@ -320,17 +315,14 @@ def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code
     assert "line 1" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' appears twice"),
-        ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
-        ('{"inputs": [[1, 2]], "seed": 3}', "line 2: "),
-        ("[[1, 2, 3]]", "line 2 has 3 features"),
-        ("[[1, foo]]", "line 2, column 6"),
-        ("{", "line 2: a value starts here"),
-    ],
-)
+@pytest.mark.parametrize(("text", "said"), [
+    ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' appears twice"),
+    ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
+    ('{"inputs": [[1, 2]], "seed": 3}', "line 2: "),
+    ("[[1, 2, 3]]", "line 2 has 3 features"),
+    ("[[1, foo]]", "line 2, column 6"),
+    ("{", "line 2: a value starts here"),
+])  # fmt: skip
 def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str) -> None:
     file, flags = tmp_path / "records.ndjson", []
     file.write_text(f"[[1, 2]]\n{text}\n")

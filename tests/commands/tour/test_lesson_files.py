@@ -40,15 +40,12 @@ def test_the_page_grades_as_the_command_does() -> None:
     assert json.loads(said) == [[rule.grade(text) for text in TYPED] for rule in RULES]
 
 
-@pytest.mark.parametrize(
-    ("words", "file", "how"),
-    [
-        ("report -l lstm --seed 7", "a page.html", "double-click it"),
-        ("tour", "lesson.html", "double-click it"),
-        ("tour", "lesson.ipynb", "jupyter lab"),
-        ("tour --exercise all --seed 3", "sheet.md", "is written.\n"),
-    ],
-)
+@pytest.mark.parametrize(("words", "file", "how"), [
+    ("report -l lstm --seed 7", "a page.html", "double-click it"),
+    ("tour", "lesson.html", "double-click it"),
+    ("tour", "lesson.ipynb", "jupyter lab"),
+    ("tour --exercise all --seed 3", "sheet.md", "is written.\n"),
+])  # fmt: skip
 @pytest.mark.slow
 def test_what_was_written_is_said_and_how_to_open_it(
     rnncli: Run, tmp_path: Path, words: str, file: str, how: str

@@ -146,23 +146,20 @@ def test_a_terminal_without_answers() -> None:
         assert "answer" not in shown
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("--exercise 3 --seed 5 --answer 1 --no-answer", "--no-answer cannot be combined with --answer."),
-        ("--exercise 3 --seed 5 --key --no-answer", "--no-answer cannot be combined with --key."),
-        ("--exercise 3 --seed 5 --key --answer 1", "--answer cannot be combined with --key."),
-        ("--list --no-answer", "--no-answer cannot be combined with --list."),
-        ("--key", "--key needs --exercise.\nAdd --exercise 1."),
-        ("--exercise all --key", "--key needs --seed: each seed gives the exercise its own numbers."),
-        ("--exercise all --seed 3 --answer 1", "--answer checks one exercise.\nSay which: --exercise 1."),
-        ("--exercise x", "--exercise x: there is no such exercise.\nThe exercises are 1 to 9, or all"),
-        ("--exercise 1,10", "--exercise 1,10: there is no such exercise."),
-        ("--exercise 1,2 --seed 3 --answer 1", "--answer checks one exercise."),
-        ("--exercise 10", "--exercise 10: there is no such exercise."),
-        ("--exercise -1", "--exercise -1: there is no such exercise."),
-        ("--exercise all --plain", "--plain cannot be combined with --exercise all."),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), [
+    ("--exercise 3 --seed 5 --answer 1 --no-answer", "--no-answer cannot be combined with --answer."),
+    ("--exercise 3 --seed 5 --key --no-answer", "--no-answer cannot be combined with --key."),
+    ("--exercise 3 --seed 5 --key --answer 1", "--answer cannot be combined with --key."),
+    ("--list --no-answer", "--no-answer cannot be combined with --list."),
+    ("--key", "--key needs --exercise.\nAdd --exercise 1."),
+    ("--exercise all --key", "--key needs --seed: each seed gives the exercise its own numbers."),
+    ("--exercise all --seed 3 --answer 1", "--answer checks one exercise.\nSay which: --exercise 1."),
+    ("--exercise x", "--exercise x: there is no such exercise.\nThe exercises are 1 to 9, or all"),
+    ("--exercise 1,10", "--exercise 1,10: there is no such exercise."),
+    ("--exercise 1,2 --seed 3 --answer 1", "--answer checks one exercise."),
+    ("--exercise 10", "--exercise 10: there is no such exercise."),
+    ("--exercise -1", "--exercise -1: there is no such exercise."),
+    ("--exercise all --plain", "--plain cannot be combined with --exercise all."),
+])  # fmt: skip
 def test_what_is_refused(rnncli: Run, words: str, said: str) -> None:
     assert rnncli("tour", *words.split()).refusal().startswith(f"rnncli: {said}")

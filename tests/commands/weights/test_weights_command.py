@@ -135,15 +135,12 @@ def weights_document(capfd: pytest.CaptureFixture[str], path: Path) -> dict[str,
     return document
 
 
-@pytest.mark.parametrize(
-    ("module", "options", "units"),
-    [
-        ("LSTM", {}, [[4]]),
-        ("GRU", {"num_layers": 2, "bidirectional": True}, [[4, 4], [4, 4]]),
-        ("RNN", {"bias": False}, [[4]]),
-        ("LSTM", {"proj_size": 2, "num_layers": 2, "bidirectional": True}, [[4, 4], [4, 4]]),
-    ],
-)
+@pytest.mark.parametrize(("module", "options", "units"), [
+    ("LSTM", {}, [[4]]),
+    ("GRU", {"num_layers": 2, "bidirectional": True}, [[4, 4], [4, 4]]),
+    ("RNN", {"bias": False}, [[4]]),
+    ("LSTM", {"proj_size": 2, "num_layers": 2, "bidirectional": True}, [[4, 4], [4, 4]]),
+])  # fmt: skip
 def test_modules_of_pytorch(
     module: str, options: dict[str, Any], units: list[list[int]], tmp_path: Path,
     capfd: pytest.CaptureFixture[str],

@@ -195,15 +195,12 @@ def test_the_first_way_to_unpack_is_not_the_one_that_failed(code: str, snippet: 
 
 
 @pytest.mark.parametrize("steps", [(7, 10), (10, 7)])
-@pytest.mark.parametrize(
-    ("nodes", "target"),
-    [
-        ("data_1, dense/Add", 0),
-        ("dense/Add, data_1", 1),
-        ("IteratorGetNext:1, sequential/dense/BiasAdd", 0),
-        ("sequential/dense/BiasAdd, IteratorGetNext:1", 1),
-    ],
-)
+@pytest.mark.parametrize(("nodes", "target"), [
+    ("data_1, dense/Add", 0),
+    ("dense/Add, data_1", 1),
+    ("IteratorGetNext:1, sequential/dense/BiasAdd", 0),
+    ("sequential/dense/BiasAdd, IteratorGetNext:1", 1),
+])  # fmt: skip
 def test_time_steps_of_a_loss_are_told_from_its_units(
     steps: tuple[int, int], nodes: str, target: int
 ) -> None:
@@ -241,19 +238,16 @@ def test_a_fixed_batch_is_told_from_other_sizes(wanted: str, given: str, first: 
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (
-            OTHERS["states"].replace(
-                "list index out of range", "Too few leaves for PyTreeSpec; expected: 2, got: 1"
-            ),
-            "ConvLSTM2D has 2 states (hidden, cell)",
+@pytest.mark.parametrize(("text", "said"), [
+    (
+        OTHERS["states"].replace(
+            "list index out of range", "Too few leaves for PyTreeSpec; expected: 2, got: 1",
         ),
-        ("layer lstm: too many values to unpack (expected 2)", "The layer returns more than 2 values"),
-        ("layer lstm: Cannot convert '(5, 14.0)' to a shape", "A kernel cannot have 14 columns as a float"),
-    ],
-)
+        "ConvLSTM2D has 2 states (hidden, cell)",
+    ),
+    ("layer lstm: too many values to unpack (expected 2)", "The layer returns more than 2 values"),
+    ("layer lstm: Cannot convert '(5, 14.0)' to a shape", "A kernel cannot have 14 columns as a float"),
+])  # fmt: skip
 def test_a_convolutional_layer_has_the_states_of_an_lstm(text: str, said: str) -> None:
     text = text.replace("layer lstm", "layer conv_lstm2d").replace("LSTM.call", "ConvLSTM2D.call")
     assert answer_of(text).diagnosis.explanation.en.startswith(said)

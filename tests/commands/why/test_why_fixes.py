@@ -159,17 +159,14 @@ def test_the_states_of_pytorch_are_read_where_batch_first_leaves_them() -> None:
 GPU = "GRU(3, return_state=True, use_cudnn=False)"
 
 
-@pytest.mark.parametrize(
-    ("code", "shown"),
-    [
-        ("too many values to unpack (expected 2)", True),
-        ("y, h = GRU(8, return_state=True)(x)\ntoo many values to unpack (expected 2)", True),
-        ("y, h = LSTM(8, return_state=True)(x)\ntoo many values to unpack (expected 2)", False),
-        ("y, h = nn.GRU(5, 8)(x)\ntoo many values to unpack (expected 2)", False),
-        ("too many values to unpack (expected 3)", False),
-        ("not enough values to unpack (expected 2, got 1)", False),
-    ],
-)
+@pytest.mark.parametrize(("code", "shown"), [
+    ("too many values to unpack (expected 2)", True),
+    ("y, h = GRU(8, return_state=True)(x)\ntoo many values to unpack (expected 2)", True),
+    ("y, h = LSTM(8, return_state=True)(x)\ntoo many values to unpack (expected 2)", False),
+    ("y, h = nn.GRU(5, 8)(x)\ntoo many values to unpack (expected 2)", False),
+    ("too many values to unpack (expected 3)", False),
+    ("not enough values to unpack (expected 2, got 1)", False),
+])  # fmt: skip
 def test_the_pieces_of_a_state_on_a_gpu_are_those_of_a_gru_of_keras(code: str, shown: bool) -> None:
     assert (GPU in [" ".join(fix.layers) for fix in diagnose(code).fixes]) == shown
     _, state = eval(GPU, vars(layers))(ones(4, 10, 8))

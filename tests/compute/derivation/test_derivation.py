@@ -223,18 +223,15 @@ def test_nan_comes_first() -> None:
     assert np.isnan(gate.terms[0].value)
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "equal"),
-    [
-        ("lstm_sequences", "last_hidden_state[1,0]", ("hidden_states[1, 3, 0]",)),
-        ("lstm_sequences", "hidden_states[1,3,0]", ("last_hidden_state[1, 0]",)),
-        ("lstm_sequences", "hidden_states[1,2,0]", ()),
-        ("lstm_sequences", "last_cell_state[1,0]", ()),
-        ("lstm", "hidden_state[0,1]", ()),
-        ("both_states", "backward_last_hidden_state[0,1]", ("hidden_states[0, 0, 3]",)),
-        ("both_states", "hidden_states[0,-1,0]", ("forward_last_hidden_state[0, 0]",)),
-    ],
-)
+@pytest.mark.parametrize(("name", "text", "equal"), [
+    ("lstm_sequences", "last_hidden_state[1,0]", ("hidden_states[1, 3, 0]",)),
+    ("lstm_sequences", "hidden_states[1,3,0]", ("last_hidden_state[1, 0]",)),
+    ("lstm_sequences", "hidden_states[1,2,0]", ()),
+    ("lstm_sequences", "last_cell_state[1,0]", ()),
+    ("lstm", "hidden_state[0,1]", ()),
+    ("both_states", "backward_last_hidden_state[0,1]", ("hidden_states[0, 0, 3]",)),
+    ("both_states", "hidden_states[0,-1,0]", ("forward_last_hidden_state[0, 0]",)),
+])  # fmt: skip
 def test_what_equals_it_is_named(name: Any, text: Any, equal: Any) -> None:
     explanation, _ = explaining.explain(CASES[name], text)
     assert explanation.equals == tuple(map(claim, equal))
@@ -245,18 +242,15 @@ def test_the_location_of_a_backward_state() -> None:
     assert explanation.equations[0].location[1:4] == ("backward", 0, 3)
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "kind", "timestep"),
-    [
-        ("masked", "hidden_states[0,2,0]", "held", 1),
-        ("masked", "hidden_states[0,0,0]", "silent", None),
-        ("masked", "last_cell_state[1,0]", "held", 1),
-        ("zeroed", "hidden_states[0,2,0]", "zeroed", None),
-        ("zeroed", "last_cell_state[1,0]", "held", 1),
-        ("never", "last_cell_state[1,0]", "start", None),
-        ("masking", "0/output[1,2,0]", "masked", None),
-    ],
-)
+@pytest.mark.parametrize(("name", "text", "kind", "timestep"), [
+    ("masked", "hidden_states[0,2,0]", "held", 1),
+    ("masked", "hidden_states[0,0,0]", "silent", None),
+    ("masked", "last_cell_state[1,0]", "held", 1),
+    ("zeroed", "hidden_states[0,2,0]", "zeroed", None),
+    ("zeroed", "last_cell_state[1,0]", "held", 1),
+    ("never", "last_cell_state[1,0]", "start", None),
+    ("masking", "0/output[1,2,0]", "masked", None),
+])  # fmt: skip
 def test_masked_steps_say_so(name: Any, text: Any, kind: str, timestep: Any) -> None:
     assert explaining.explain(CASES[name], text)[0].equations[0].note == (kind, timestep)
 

@@ -154,22 +154,19 @@ def zero_case(expression: str, steps: int, batch: int = 1, features: int = 5) ->
     return oracle.case([expression], np.zeros((batch, steps, features), "float32"))
 
 
-@pytest.mark.parametrize(
-    ("case", "chosen"),
-    [
-        *((zero_case(f"{kind}(3)", steps), "onnx" if steps > 1000 else "numpy")
-          for kind in KINDS for steps in (4, 1000, 80_000)),
-        (zero_case("LSTM(64)", 400, 2, 512), "numpy"),
-        (zero_case("LSTM(1024)", 400, 128, 512), "onnx"),
-        (zero_case("SimpleRNN(512)", 20_000, 32, 1), "numpy"),  # however many the steps are
-        (zero_case("SimpleRNN(300)", 20_000, 8, 1), "numpy"),
-        (zero_case("LSTM(3)", 10_000), "numpy"),
-        (zero_case("LSTM(3)", 10_000)._replace(calls=8), "onnx"),
-        (zero_case("Bidirectional(LSTM(3))", 10_000), "onnx"),
-        (oracle.case(["LSTM(3, return_sequences=True)"] * 3, np.zeros((1, 10_000, 5), "float32")), "onnx"),
-        (zero_case("GRU(3, stateful=True)", 100_000), "numpy"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("case", "chosen"), [
+    *((zero_case(f"{kind}(3)", steps), "onnx" if steps > 1000 else "numpy")
+      for kind in KINDS for steps in (4, 1000, 80_000)),
+    (zero_case("LSTM(64)", 400, 2, 512), "numpy"),
+    (zero_case("LSTM(1024)", 400, 128, 512), "onnx"),
+    (zero_case("SimpleRNN(512)", 20_000, 32, 1), "numpy"),  # however many the steps are
+    (zero_case("SimpleRNN(300)", 20_000, 8, 1), "numpy"),
+    (zero_case("LSTM(3)", 10_000), "numpy"),
+    (zero_case("LSTM(3)", 10_000)._replace(calls=8), "onnx"),
+    (zero_case("Bidirectional(LSTM(3))", 10_000), "onnx"),
+    (oracle.case(["LSTM(3, return_sequences=True)"] * 3, np.zeros((1, 10_000, 5), "float32")), "onnx"),
+    (zero_case("GRU(3, stateful=True)", 100_000), "numpy"),
+])  # fmt: skip
 def test_auto_takes_it_for_many_steps(case: Case, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engines.choose(case) == chosen
     monkeypatch.setattr(engines, "find_spec", lambda name: None)  # its packages are missing

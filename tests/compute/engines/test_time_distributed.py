@@ -50,15 +50,12 @@ def test_every_layer_inside_with_every_mask(inner: str) -> None:
     check_keras_numbers([f"TimeDistributed({inner})"], inputs, masks)
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        ["LSTM(3, return_sequences=True)", "TimeDistributed(Dense(2))"],
-        ["TimeDistributed(Dense(2))", "GRU(3, return_sequences=True)"],
-        ["TimeDistributed(Masking(0.5))", "LSTM(2)"],
-        ["Masking(0.5)", "TimeDistributed(Dropout(0.5))", "SimpleRNN(2)"],
-    ],
-)
+@pytest.mark.parametrize("layers", [
+    ["LSTM(3, return_sequences=True)", "TimeDistributed(Dense(2))"],
+    ["TimeDistributed(Dense(2))", "GRU(3, return_sequences=True)"],
+    ["TimeDistributed(Masking(0.5))", "LSTM(2)"],
+    ["Masking(0.5)", "TimeDistributed(Dropout(0.5))", "SimpleRNN(2)"],
+])  # fmt: skip
 def test_in_a_stack_the_mask_is_passed_on(layers: list[str]) -> None:
     inputs = RNG.standard_normal((2, 4, 3)).astype("float32")
     inputs[1, 2:] = 0.5
@@ -76,16 +73,13 @@ def test_in_float64_and_after_another() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape", "training", "reason"),
-    [
-        ("TimeDistributed(ConvLSTM1D(2, 2))", (1, 2, 3, 4, 2), False, "only Keras computes ConvLSTM1D"),
-        ("TimeDistributed(LSTM(2, stateful=True))", STEPS, False, "from step to step"),
-        ("TimeDistributed(Bidirectional(GRU(2, stateful=True)))", STEPS, False, "from step to step"),
-        ("TimeDistributed(LSTM(2, dropout=0.5))", STEPS, True, "numbers of TimeDistributed in training"),
-        ("TimeDistributed(Dropout(0.5))", (2, 3, 4), True, "numbers of Dropout in training"),
-    ],
-)
+@pytest.mark.parametrize(("layer", "shape", "training", "reason"), [
+    ("TimeDistributed(ConvLSTM1D(2, 2))", (1, 2, 3, 4, 2), False, "only Keras computes ConvLSTM1D"),
+    ("TimeDistributed(LSTM(2, stateful=True))", STEPS, False, "from step to step"),
+    ("TimeDistributed(Bidirectional(GRU(2, stateful=True)))", STEPS, False, "from step to step"),
+    ("TimeDistributed(LSTM(2, dropout=0.5))", STEPS, True, "numbers of TimeDistributed in training"),
+    ("TimeDistributed(Dropout(0.5))", (2, 3, 4), True, "numbers of Dropout in training"),
+])  # fmt: skip
 def test_what_needs_keras_says_why_and_is_computed_by_keras(
     layer: str, shape: tuple[int, ...], training: bool, reason: str
 ) -> None:

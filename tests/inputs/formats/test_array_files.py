@@ -43,15 +43,12 @@ def test_a_npy_file_that_ends_before_its_numbers(version: Any) -> None:
         assert "is truncated: its header declares more numbers" in complaint(data[:end], "npy"), end
 
 
-@pytest.mark.parametrize(
-    ("format", "data", "mask"),
-    [
-        ("npz", npz_bytes(anything=ONE), None),
-        ("npz", npz_bytes(other=TWO, inputs=ONE), None),
-        ("npz", npz_bytes(x=ONE, mask=TWO), [[True, True]]),
-        ("safetensors", save({"x": ONE, "mask": TWO}), [[True, True]]),
-    ],
-)
+@pytest.mark.parametrize(("format", "data", "mask"), [
+    ("npz", npz_bytes(anything=ONE), None),
+    ("npz", npz_bytes(other=TWO, inputs=ONE), None),
+    ("npz", npz_bytes(x=ONE, mask=TWO), [[True, True]]),
+    ("safetensors", save({"x": ONE, "mask": TWO}), [[True, True]]),
+])  # fmt: skip
 def test_an_array_by_name_or_alone(format: str, data: bytes, mask: Any) -> None:
     document: Any = read(source(data), format)
     assert document.inputs.shape == (1, 2, 3)
@@ -87,22 +84,20 @@ OBJECTS = np.array([{"a": 1}], dtype=object)
 MANY = npy_bytes(np.ones(4)).replace(b"(4,), }" + b" " * 12, b"(4000000000000,), }")
 
 
-@pytest.mark.parametrize(
-    ("format", "data", "said"),
-    [
-        ("npz", npz_bytes(a=np.ones(2), b=np.ones(3)), "it contains a (2,), b (3,), but"),
-        ("npz", npz_bytes(), "it contains no array named `inputs`."),
-        ("safetensors", save({name: np.ones(1) for name in "fbdaec"}),
-         "it contains a (1,), b (1,), c (1,), d (1,), e (1,), f (1,), but"),
-        ("safetensors", FLOAT8, "x has dtype F8_E5M2, which is not supported.\nSave it as float32."),
-        ("npy", npy_bytes(OBJECTS), "it holds Python objects"),
-        ("npz", npz_bytes(OBJECTS), "arr_0 in it holds Python objects"),
-        ("npy", npy_bytes(np.ones(1)).replace(b"'descr': '<f8'", b"'descr': open()"),
-         "it is not a valid .npy file"),
-        ("npy", MANY, "it is truncated: its header declares more numbers."),
-        ("csv", b"\xef\xbb\xbf", "it has no rows"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("format", "data", "said"), [
+    ("npz", npz_bytes(a=np.ones(2), b=np.ones(3)), "it contains a (2,), b (3,), but"),
+    ("npz", npz_bytes(), "it contains no array named `inputs`."),
+    ("safetensors", save({name: np.ones(1) for name in "fbdaec"}),
+     "it contains a (1,), b (1,), c (1,), d (1,), e (1,), f (1,), but"),
+    ("safetensors", FLOAT8, "x has dtype F8_E5M2, which is not supported.\nSave it as float32."),
+    ("npy", npy_bytes(OBJECTS), "it holds Python objects"),
+    ("npz", npz_bytes(OBJECTS), "arr_0 in it holds Python objects"),
+    ("npy",
+     npy_bytes(np.ones(1)).replace(b"'descr': '<f8'", b"'descr': open()"),
+     "it is not a valid .npy file"),
+    ("npy", MANY, "it is truncated: its header declares more numbers."),
+    ("csv", b"\xef\xbb\xbf", "it has no rows"),
+])  # fmt: skip
 def test_what_cannot_be_read_is_named(format: str, data: bytes, said: str) -> None:
     assert f"notes.json: {said}" in complaint(data, format)
 
@@ -134,15 +129,12 @@ def test_a_missing_package_is_named(
 KERNEL = np.arange(4.0).reshape(2, 2)
 
 
-@pytest.mark.parametrize(
-    ("format", "data"),
-    [
-        ("json", json.dumps({"forward": {"kernel": KERNEL.tolist()}})),
-        ("json", json.dumps({"inputs": [[1]], "weights": {"forward/kernel": KERNEL.tolist()}})),
-        ("npz", npz_bytes(**{"forward/kernel": KERNEL})),
-        ("safetensors", save({"forward/kernel": KERNEL})),
-    ],
-)
+@pytest.mark.parametrize(("format", "data"), [
+    ("json", json.dumps({"forward": {"kernel": KERNEL.tolist()}})),
+    ("json", json.dumps({"inputs": [[1]], "weights": {"forward/kernel": KERNEL.tolist()}})),
+    ("npz", npz_bytes(**{"forward/kernel": KERNEL})),
+    ("safetensors", save({"forward/kernel": KERNEL})),
+])  # fmt: skip
 def test_weights(format: str, data: str | bytes) -> None:
     found: Any = read_weights(source(data), format)
     assert {name: array.tolist() for name, array in found.items()} == {"forward/kernel": KERNEL.tolist()}

@@ -300,15 +300,12 @@ def test_a_layer_in_a_function_of_a_lambda() -> None:
     assert list(rnncli.run(X, model).keys()) == ["by_hand/deep/hidden_state"]
 
 
-@pytest.mark.parametrize(
-    ("error", "says", "make"),
-    [
-        (LayerError, r"lstm\w* \(LSTM\) is not built", lambda: keras.Sequential([L.Dense(2), L.LSTM(2)])),
-        (LayerError, "called no recurrent layer.*It holds Dense", lambda: built(L.Dense(2), L.Dense(3))),
-        (LayerError, "called no recurrent layer.*no other layers", lambda: built_layer(L.Dense(2))),
-        (LayerError, "Flow.call is a tf.function", lambda: traced()),
-    ],
-)
+@pytest.mark.parametrize(("error", "says", "make"), [
+    (LayerError, r"lstm\w* \(LSTM\) is not built", lambda: keras.Sequential([L.Dense(2), L.LSTM(2)])),
+    (LayerError, "called no recurrent layer.*It holds Dense", lambda: built(L.Dense(2), L.Dense(3))),
+    (LayerError, "called no recurrent layer.*no other layers", lambda: built_layer(L.Dense(2))),
+    (LayerError, "Flow.call is a tf.function", lambda: traced()),
+])  # fmt: skip
 def test_refused_objects(error: type[Exception], says: str, make: Callable[[], Any]) -> None:
     model = make()
     before = list(vars(model))

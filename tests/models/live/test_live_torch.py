@@ -397,15 +397,13 @@ def quantized() -> Any:
 
 @pytest.mark.parametrize(
     ("make", "says"),
-    [
-        (lambda: nn.Sequential(nn.LazyLinear(5), nn.LSTM(5, 4)), "lazy"),
-        (lambda: nn.LSTM(5, 4, device="meta"), "meta device"),
-        (lambda: script(nn.Sequential(nn.Linear(5, 5))), "TorchScript"),
-        (lambda: nn.Sequential(nn.Linear(5, 5), nn.ReLU()),
-         r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\.(.|\n)*at='0'"),
-        (quantized, r"^Sequential called no recurrent layer .*; quantized: 0\.(.|\n)*at='0'"),
-        (lambda: nn.Sequential(nn.LSTM(5, 3), script(nn.Identity())), r"^1 of Sequential is TorchScript"),
-    ],
+    [(lambda: nn.Sequential(nn.LazyLinear(5), nn.LSTM(5, 4)), "lazy"),
+     (lambda: nn.LSTM(5, 4, device="meta"), "meta device"),
+     (lambda: script(nn.Sequential(nn.Linear(5, 5))), "TorchScript"),
+     (lambda: nn.Sequential(nn.Linear(5, 5), nn.ReLU()),
+      r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\.(.|\n)*at='0'"),
+     (quantized, r"^Sequential called no recurrent layer .*; quantized: 0\.(.|\n)*at='0'"),
+     (lambda: nn.Sequential(nn.LSTM(5, 3), script(nn.Identity())), r"^1 of Sequential is TorchScript")],
     ids=["lazy", "meta", "scripted", "plain", "quantized", "partly_scripted"],
 )  # fmt: skip
 def test_refused_by_name(make: Callable[[], Any], says: str) -> None:
@@ -413,16 +411,13 @@ def test_refused_by_name(make: Callable[[], Any], says: str) -> None:
         rnncli.run(numbers(6, 3, 5), make())
 
 
-@pytest.mark.parametrize(
-    ("keywords", "says"),
-    [
-        ({"at": "decodr"}, "Did you mean decoder"),
-        ({"at": 5}, "at is 5"),
-        ({"units": 3}, "units does not apply to Seq2Seq"),
-        ({"seed": 3}, "seed does not apply"),
-        ({"mask": np.ones((3, 6))}, "mask: Seq2Seq takes no mask"),
-    ],
-)
+@pytest.mark.parametrize(("keywords", "says"), [
+    ({"at": "decodr"}, "Did you mean decoder"),
+    ({"at": 5}, "at is 5"),
+    ({"units": 3}, "units does not apply to Seq2Seq"),
+    ({"seed": 3}, "seed does not apply"),
+    ({"mask": np.ones((3, 6))}, "mask: Seq2Seq takes no mask"),
+])  # fmt: skip
 def test_options_that_do_not_apply(keywords: Any, says: str) -> None:
     ids = np.ones((3, 6), int)
     with pytest.raises(rnncli.UsageError, match=says):
