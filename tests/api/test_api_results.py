@@ -18,6 +18,7 @@ import rnncli
 from rnncli import api
 from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOptions
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
+from rnncli.cli import catalog
 from rnncli.cli.app import main
 from rnncli.commands import run
 from rnncli.commands.checks import read_checks
@@ -475,6 +476,12 @@ class TestTheOthers:
 
         assert DisagreementError is errors.DisagreementError
         assert all(hasattr(rnncli, name) for name in rnncli.__all__)
+
+    def test_a_command_is_a_function_of_python_or_named_here(self) -> None:
+        elsewhere = {"conformance", "engines", "explore", "help", "samples", "schema"}
+        functions = {name for name in api.__all__ if name.islower()}
+        assert sorted({*catalog.names()} - elsewhere) == sorted(functions)
+        assert set(api.__all__) <= set(rnncli.__all__)
 
     def test_a_trace_of_one_gate_of_one_unit(self) -> None:
         report = rnncli.trace(seed=42, unit=0, gate="forget")
