@@ -94,9 +94,7 @@ def test_what_cannot_be_meant_is_refused_as_on_the_command_line(
     (trace, {"inputs": "tiny.npy", "layer": "gru", "check": True}),
     (gradients, {"dropout": 0.5}),
 ])  # fmt: skip
-def test_the_notes_are_those_of_the_command_line(
-    rnncli: Run, folder: Path, function: Any, arguments: dict[str, Any]
-) -> None:
+def test_the_notes_are_the_same(rnncli: Run, folder: Path, function: Any, arguments: dict[str, Any]) -> None:
     np.savez("few.npz", hidden_state=run("x.npy", seed=1)["hidden_state"])
     np.save("tiny.npy", np.array([[[1e-40, 1]]], np.float32))
     done = rnncli(function.__name__, *flags(arguments | {"seed": 1}))

@@ -132,9 +132,7 @@ def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:
     ("hole.parquet", "Did you mean hole.csv?"), ("nofile.csv", "Check the path."),
     ("data.csv", "Check the path."),
 ])  # fmt: skip
-def test_a_file_is_proposed_only_if_its_name_is_near(
-    rnncli: Run, tmp_path: Path, word: str, advice: str
-) -> None:
+def test_only_a_file_of_a_near_name_is_proposed(rnncli: Run, tmp_path: Path, word: str, advice: str) -> None:
     """The suffix is not what makes two names alike."""
     for name in ("hole.csv", "hole.json", "sensors.csv"):
         (tmp_path / name).write_text("1,2\n")

@@ -66,7 +66,7 @@ def refusal(rnncli: Run, tmp_path: Path, text: str | bytes, *more: str) -> str:
 
 
 @pytest.mark.parametrize(("code", "marked", "reason", "advice"), EQUATIONS)
-def test_a_bad_equation(
+def test_bad_equation(
     code: str, marked: str, reason: str, advice: str | None, rnncli: Run, tmp_path: Path
 ) -> None:
     said = refusal(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"'))
@@ -233,9 +233,7 @@ def test_a_bad_name(
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"rnncli: {said}\n")
 
 
-def test_flags_that_a_cell_does_not_have(
-    rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flags_that_a_cell_lacks(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("own.toml").write_text(GOOD)
     options = "units, activation, rate, use_bias, kernel_initializer, recurrent_initializer, bias_initializer"

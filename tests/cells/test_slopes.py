@@ -82,7 +82,7 @@ def test_of_equal_numbers_the_first_has_the_gradient(engine: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("low", "high", "slope"), [("-1", "1", 2), ("1", "2", 3), ("-2", "-1", 5)])
-def test_a_clip_passes_the_gradient_to_the_operand_that_it_returns(
+def test_a_clip_passes_the_gradient_to_what_it_returns(
     low: str, high: str, slope: int, tmp_path: Path
 ) -> None:
     file = tmp_path / "clip.toml"

@@ -57,9 +57,7 @@ def test_a_command_has_a_line_of_help_and_an_example(
 @pytest.mark.parametrize(
     ("name", "flag"), [("matrix", "return-state"), ("port", "return-state"), ("port", "dtype")]
 )
-def test_the_help_leaves_out_flags_that_the_command_refuses(
-    name: str, flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_help_leaves_refused_flags_out(name: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     app.main([name, "--help"])
     assert flag not in capsys.readouterr().out
     assert app.main([name, f"--{flag}", *(["float32"] if flag == "dtype" else [])]) == 2
@@ -184,7 +182,7 @@ def test_what_is_given() -> None:
 
 
 @pytest.mark.parametrize("name", ["window", "use_bias", "training"])
-def test_what_can_only_be_switched_on_may_stand_in_every_group(
+def test_what_is_only_switched_on_may_stand_in_every_group(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether it is about the input, the layers or the run, it is not given unless it is typed."""
@@ -234,7 +232,7 @@ def test_a_missing_package_is_no_internal_error(
     assert streams.err == "rnncli: safetensors is not installed; rnncli needs it.\npip install safetensors\n"
 
 
-def test_a_package_of_no_dependency_is_a_bug(
+def test_another_missing_package_is_a_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(name: str) -> None:

@@ -170,9 +170,7 @@ def test_every_offered_layer_is_one(capfd: pytest.CaptureFixture[str]) -> None:
     (["a", "b", ""], 2, ["a", "b", ""], 2),
     (["a", "b"], 2, ["a", "b", ""], 2),
 ])  # fmt: skip
-def test_words_that_bash_splits_are_joined(
-    pieces: list[str], current: int, words: list[str], place: int
-) -> None:
+def test_words_that_bash_split_are_one(pieces: list[str], current: int, words: list[str], place: int) -> None:
     assert join_words(pieces, current) == (words, place)
 
 
@@ -214,7 +212,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_names_that_a_shell_would_split_or_a_terminal_obey_are_not_offered(
+def test_names_that_a_shell_or_a_terminal_obeys_are_not_offered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)

@@ -113,9 +113,7 @@ def lines_of_prose(message: str) -> list[bool]:
 @pytest.mark.sampled
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("wrong", "advice", "right"), marked(CASES))
-def test_the_advice_works(
-    wrong: str, advice: str, right: str, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_advice_works(wrong: str, advice: str, right: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(shlex.split(wrong)) == 2
     refused = capfdbinary.readouterr()
     assert refused.out == b""
@@ -133,7 +131,7 @@ def test_color_of_an_error_only_where_it_is_wanted(rnncli: Run) -> None:
     assert "\x1b[" not in rnncli("rnu", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr
 
 
-def test_check_that_fails_still_prints_the_result(
+def test_a_failed_check_prints_the_result(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = compute.run

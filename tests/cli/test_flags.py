@@ -184,7 +184,7 @@ def test_trace_marks_held_entries_in_a_csv_column_of_its_own(capfd: pytest.Captu
 
 
 @pytest.mark.parametrize("format", ["json", "npz"])
-def test_a_stored_trace_with_held_gates_is_compared(
+def test_a_stored_held_trace_is_compared(
     format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = str(tmp_path / f"trace.{format}")

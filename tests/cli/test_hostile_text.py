@@ -37,9 +37,7 @@ def objects(depth: int) -> str:
 class TestDepth:
     @pytest.mark.parametrize("depth", [300, 3000])
     @pytest.mark.parametrize("flag", ["INPUT", "--mask", "--initial-state", "--weights", "--layer"])
-    def test_is_limited_wherever_json_is_read(
-        self, rnncli: Run, tmp_path: Path, flag: str, depth: int
-    ) -> None:
+    def test_is_limited_where_json_is_read(self, rnncli: Run, tmp_path: Path, flag: str, depth: int) -> None:
         file = tmp_path / "deep.json"
         file.write_text(objects(depth))
         words = [str(file)] if flag == "INPUT" else [INPUT, flag, f"{'@' * (flag == '--layer')}{file}"]
@@ -91,9 +89,7 @@ class TestPaths:
         ["run", "x", "y", "?"], ["run", "--?"], ["run", "--hold", "?"], ["run", "--activation", "?"],
         ["explain", "?"], ["export", "--to", "?"], ["weights", "?.npz#?"],
     ])  # fmt: skip
-    def test_that_break_lines_are_shown_in_one_line(
-        self, rnncli: Run, tmp_path: Path, words: list[str]
-    ) -> None:
+    def test_that_break_lines_are_shown_in_one(self, rnncli: Run, tmp_path: Path, words: list[str]) -> None:
         done = rnncli(*(word.replace("?", "a\n\x1b[31mb\u202e") for word in words), cwd=tmp_path)
         assert "a\\n\\x1b[31mb\\u202e" in check_refusal(done)
         assert len(done.stderr.splitlines()) <= 2
@@ -181,7 +177,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "weights FILE --to torch -o out.pt", f"trace {INLINE} --model FILE -f json",
     f"export {INLINE} --model FILE --to c",
 ])  # fmt: skip
-def test_a_name_is_escaped_or_refused(
+def test_names_are_escaped_or_refused(
     rnncli: Run, folder: Path, tmp_path: Path, words: str, file: str
 ) -> None:
     shutil.copy(folder / file, tmp_path / file)

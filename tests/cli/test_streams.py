@@ -204,7 +204,7 @@ def test_the_new_file_has_the_permissions_before_its_content(tmp_path: Path, mod
     assert path.stat().st_mode & 0o7777 == kept
 
 
-def test_a_temporary_file_of_that_name_is_not_followed(
+def test_a_temporary_file_that_is_a_link_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "urandom", bytes)
@@ -216,9 +216,7 @@ def test_a_temporary_file_of_that_name_is_not_followed(
 
 
 @pytest.mark.slow
-def test_a_binary_format_goes_into_a_pipe_but_not_to_a_terminal(
-    shell: Run, rnncli: Run, tmp_path: Path
-) -> None:
+def test_a_binary_format_goes_into_a_pipe_not_to_a_terminal(shell: Run, rnncli: Run, tmp_path: Path) -> None:
     shell("rnncli run --seed 1 --quiet -f npz > out.npz", cwd=tmp_path).success()
     assert list(np.load(tmp_path / "out.npz")) == ["hidden_state"]
     ours, theirs = os.openpty()

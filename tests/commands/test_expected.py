@@ -132,9 +132,7 @@ def returned(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", ["compare", "run"])
 @pytest.mark.slow
-def test_what_a_layer_could_return_is_compared(
-    command: str, returned: dict[str, Any], rnncli: Any, tmp_path: Path
-) -> None:
+def test_what_could_be_returned(command: str, returned: dict[str, Any], rnncli: Any, tmp_path: Path) -> None:
     """The model returns the last step of g1: its sequence and the head are computed to be compared."""
     words = (command, "x.npy", "--model", "m.keras", "--expect", "e.npz", "-q")
     good = {name: returned[name] for name in ("g1/hidden_states", "head/output")}
@@ -155,9 +153,7 @@ def test_what_a_layer_could_return_is_compared(
 
 
 @pytest.mark.slow
-def test_live_objects_and_described_layers_could_return_more(
-    returned: dict[str, Any], tmp_path: Path
-) -> None:
+def test_live_and_described_layers_could_return_more(returned: dict[str, Any], tmp_path: Path) -> None:
     import keras
 
     x, model = np.load(tmp_path / "x.npy"), keras.models.load_model(tmp_path / "m.keras")
@@ -170,9 +166,7 @@ def test_live_objects_and_described_layers_could_return_more(
 
 
 @pytest.mark.slow
-def test_a_shape_that_fits_one_tensor_is_a_pair(
-    returned: dict[str, Any], rnncli: Any, tmp_path: Path
-) -> None:
+def test_a_shape_of_one_tensor_is_a_pair(returned: dict[str, Any], rnncli: Any, tmp_path: Path) -> None:
     words = ("compare", "x.npy", "--model", "m.keras", "--expect", "e.npz")
     np.savez(tmp_path / "e.npz", probabilities=returned["head/output"])
     done = rnncli(*words, cwd=tmp_path).success()

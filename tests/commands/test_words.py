@@ -270,9 +270,7 @@ COMMANDS = [
 @pytest.mark.parametrize(
     ("lang", "state", "gate"), [("en", "new hidden state", "gate"), ("ko", "새 은닉 상태", "게이트")]
 )
-def test_every_page_says_what_the_candidate_is(
-    rnncli: Any, command: Any, lang: str, state: str, gate: str
-) -> None:
+def test_every_page_names_the_candidate(rnncli: Any, command: Any, lang: str, state: str, gate: str) -> None:
     shown = rnncli(*command, *SEEDED, "--lang", lang).stdout
     assert state in shown
     assert gate not in shown.replace("not a gate", "").replace("게이트가 아님", "")

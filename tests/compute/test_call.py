@@ -35,9 +35,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("expression", "given", "message"), REFUSED)
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
-def test_what_does_not_fit_is_refused(
-    expression: str, given: dict[str, Any], message: str, engine: str
-) -> None:
+def test_what_is_refused(expression: str, given: dict[str, Any], message: str, engine: str) -> None:
     with pytest.raises(InputError, match=message):
         oracle.run_case([expression], X, engine, **given)
 

@@ -82,9 +82,7 @@ class TestPlan:
     def test_what_belongs_together_goes_whole(self, expression: str, more: Any, whole: bool) -> None:
         assert (len(compute.plan(case_of(expression, **more), 1)) == 1) is whole
 
-    def test_what_is_let_go_chunk_by_chunk_may_be_more_than_the_memory(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_chunks_that_are_let_go_may_exceed_the_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         case = case_of("LSTM(3, return_sequences=True)", 400, 50)
         budget = budget_for(case, 20)
         monkeypatch.setattr(memory, "total", lambda: 150_000)

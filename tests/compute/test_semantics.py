@@ -87,7 +87,7 @@ class TestMasks:
         "LSTM(3, return_sequences=True, go_backwards=True, zero_output_for_mask=True, unroll={})",
         "Bidirectional(GRU(3, return_sequences=True, unroll={}))",
     ])  # fmt: skip
-    def test_unrolled_backwards_and_zeroed_keras_disagrees_with_itself_and_rnncli_refuses(
+    def test_unrolled_backwards_and_zeroed_keras_disagrees_with_itself_rnncli_refuses(
         self, expression: str
     ) -> None:
         found = []
@@ -254,9 +254,7 @@ CLAIMS: list[tuple[str, Any, dict[str, str]]] = [
 
 @pytest.mark.sampled
 @pytest.mark.parametrize(("expression", "mask", "equal"), CLAIMS)
-def test_a_claim_is_what_is_the_same_to_the_last_bit(
-    expression: str, mask: Any, equal: dict[str, str]
-) -> None:
+def test_a_claim_is_what_is_equal_to_the_last_bit(expression: str, mask: Any, equal: dict[str, str]) -> None:
     """No other tensor has one: no cell state, no lower cell of RNN, no merged output."""
     theirs = {
         addresses.parse_label(name): values for name, values in check_against_keras(expression, mask).items()

@@ -251,9 +251,7 @@ def test_onnx_arrays_fit_each_other(kernel: tuple[int, ...], recurrent: tuple[in
 @pytest.mark.parametrize(("kernel", "recurrent"), [
     ((6, 3), ()), ((6, 3), (2,)), ((6, 3), (1, 6, 2)), ((6,), (6, 2)), ((1, 6, 3), (6, 2)), ((8, 3), (6, 2)),
 ])  # fmt: skip
-def test_torch_has_weights_of_two_axes_and_as_many_rows(
-    kernel: tuple[int, ...], recurrent: tuple[int, ...]
-) -> None:
+def test_torch_has_two_axes_and_as_many_rows(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> None:
     found = {"g.weight_ih_l0": np.ones(kernel), "g.weight_hh_l0": np.ones(recurrent)}
     assert [*frameworks.get("torch").find_chains(found)] == []
 

@@ -30,7 +30,7 @@ def run_onnx(model: Any, feeds: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_there_and_back_onnx_runtime_returns_the_same_bits(
+def test_there_and_back_gives_the_same_bits(
     tmp_path: Path, rnncli: Run, direction: str, biased: bool
 ) -> None:
     made, feeds = peephole_lstm(direction, biased=biased)

@@ -89,9 +89,7 @@ def test_a_saved_model(rnncli: Run, folder_of_a_saved_model: Path, tagger: Any, 
 
 @pytest.mark.parametrize("name", ["model", "cp-0001.ckpt"])
 @pytest.mark.parametrize("form", ["at/{}", "at/{}.index", "at", "at/{}.data-00000-of-00001"])
-def test_a_checkpoint_of_tensorflow_by_any_name(
-    rnncli: Run, tmp_path: Path, tagger: Any, name: str, form: str
-) -> None:
+def test_checkpoints_of_tensorflow(rnncli: Run, tmp_path: Path, tagger: Any, name: str, form: str) -> None:
     tf.train.Checkpoint(model=tagger).write(str(tmp_path / "at" / name))
     check_layers_of_tagger(rnncli, tmp_path, form.format(name), tagger)
 
@@ -299,9 +297,7 @@ def test_a_glob_that_is_no_layer(rnncli: Run, tmp_path: Path) -> None:
     [(9, 5), (9, 3), (9,), (9,)],  # which bias of PyTorch's GRU
     [(5, 12), (3, 12), (12,), (7, 7)], [(5, 12), (3, 11)], [(0, 12), (3, 12)], [(12,)],
 ])  # fmt: skip
-def test_names_are_not_guessed_where_shapes_do_not_tell(
-    rnncli: Run, tmp_path: Path, shapes: list[tuple[int, ...]]
-) -> None:
+def test_names_are_not_guessed_in_doubt(rnncli: Run, tmp_path: Path, shapes: list[tuple[int, ...]]) -> None:
     arrays: dict[str, Any] = {f"w{i}": np.ones(shape, "float32") for i, shape in enumerate(shapes)}
     np.savez(tmp_path / "own.npz", **arrays)
     said = rnncli("run", json.dumps(X.tolist()), "--model", "own.npz", cwd=tmp_path).refusal()

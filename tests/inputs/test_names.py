@@ -228,9 +228,7 @@ def test_hostile_names_are_data(rnncli: Any, command: str, form: str) -> None:
 @pytest.mark.parametrize(
     "words", [("plot", "--terminal"), ("run", "--stream"), ("report",), ("plot", "-o", "a.svg")]
 )
-def test_hostile_names_are_data_in_pictures_pages_and_streams(
-    rnncli: Any, words: tuple[str, ...], tmp_path: Any
-) -> None:
+def test_hostile_names_are_data_in_every_format(rnncli: Any, words: tuple[str, ...], tmp_path: Any) -> None:
     (tmp_path / "x.json").write_text(hostile_document())
     if "--stream" in words:
         document = json.loads(hostile_document())

@@ -13,9 +13,7 @@ from rnncli.specs.build import build
     (False, None, ["forward_hidden_state", "backward_hidden_state"]),
     (True, "sum", []),
 ])  # fmt: skip
-def test_a_last_state_is_a_row_of_its_direction(
-    sequences: bool, merge_mode: str | None, equal: list[str]
-) -> None:
+def test_last_states_are_rows(sequences: bool, merge_mode: str | None, equal: list[str]) -> None:
     inner = f"GRU(2, return_sequences={sequences}, return_state=True)"
     layer = layers.make(build(f"Bidirectional({inner}, merge_mode={merge_mode!r})"))
     assert [str(claim) for claims in layer.claims().values() for claim in claims] == equal

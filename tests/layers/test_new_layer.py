@@ -119,9 +119,7 @@ def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
       "Twin cannot be converted to PyTorch's layout: it has no module for Twin.")],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_what_does_not_know_the_step_refuses_it(
-    args: tuple[str, ...], reason: str, rnncli_with_twin: Run
-) -> None:
+def test_what_lacks_the_step_refuses_it(args: tuple[str, ...], reason: str, rnncli_with_twin: Run) -> None:
     assert rnncli_with_twin(*args, "-l", "twin").refusal().splitlines()[0] == f"rnncli: {reason}"
 
 
@@ -141,9 +139,7 @@ def test_no_script_for_keras_has_a_layer_that_keras_lacks(target: str, rnncli_wi
 
 
 @pytest.mark.parametrize("target", ["c", "numpy", "onnx", "torch"])
-def test_a_target_does_not_leave_out_a_layer_that_it_does_not_know(
-    target: str, rnncli_with_twin: Run, tmp_path: Path
-) -> None:
+def test_a_target_leaves_no_unknown_layer_out(target: str, rnncli_with_twin: Run, tmp_path: Path) -> None:
     script = tmp_path / "script"
     done = rnncli_with_twin("export", "--to", target, "-l", "twice", "-l", "lstm", "-o", str(script))
     assert not script.exists()

@@ -69,9 +69,7 @@ def test_a_stack_that_sequential_takes_has_no_note(layers: list[str]) -> None:
     "command",
     ["run", "shape", "trace", "compare --engines numpy,torch", "explain hidden_state[0,0]", "gradients"],
 )
-def test_every_command_says_that_sequential_refuses_the_stack(
-    command: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_say_that_sequential_refuses_it(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), *MADE, "-l", STACKS[1][0], "-l", "LSTM(2)"]) == 0
     assert f"{REFUSES} (LSTM) on to LSTM; here LSTM gets only the output" in capfd.readouterr().err
 
@@ -118,9 +116,7 @@ def test_a_last_layer_without_a_state_refuses_the_flag(capfd: pytest.CaptureFixt
     assert main(["run", *MADE, "-l", "lstm", "-l", "Dense(1)", "--return-state", "--all-layers"]) == 0
 
 
-def test_an_exported_script_calls_the_layers_one_by_one(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_script_calls_the_layers_one_by_one(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = [*MADE, "--seed", "1", "-l", STACKS[0][0], "-l", STACKS[0][1]]
     assert main(["export", "--to", "keras", *words]) == 0
     script = tmp_path / "script.py"

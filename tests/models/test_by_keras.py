@@ -27,9 +27,7 @@ def outputs(rnncli: Run, folder: Path, *words: str) -> dict[str, Any]:
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
 @pytest.mark.slow
-def test_a_model_in_half_precision_is_keras_to_the_bit(
-    rnncli: Run, tmp_path: Path, policy: str, suffix: str
-) -> None:
+def test_half_precision_is_keras_to_the_bit(rnncli: Run, tmp_path: Path, policy: str, suffix: str) -> None:
     keras.utils.set_random_seed(3)
     x = keras.Input((4, 5), name="x")
     both = L.Bidirectional(L.GRU(3, return_sequences=True, dtype=policy), name="both", dtype=policy)(x)
@@ -71,9 +69,7 @@ def expected_of(model: Any, texts: Any = TEXTS) -> Any:
     ("x.npz", np.array(TEXTS)),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_text_is_turned_into_ids_by_keras(
-    rnncli: Run, tagger: tuple[Path, Any], name: str, content: Any
-) -> None:
+def test_keras_turns_text_into_ids(rnncli: Run, tagger: tuple[Path, Any], name: str, content: Any) -> None:
     folder, model = tagger
     if isinstance(content, str):
         (folder / name).write_text(content)

@@ -89,7 +89,7 @@ def tagger(folder: Path, own: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_recurrent_layers_around_classes_of_a_models_own_are_shown(
+def test_recurrent_layers_around_classes_of_ones_own_are_shown(
     rnncli: Run, folder: Path, tagger: Any
 ) -> None:
     for name in ("tagger.keras", "tagger.h5"):
@@ -103,9 +103,7 @@ def test_recurrent_layers_around_classes_of_a_models_own_are_shown(
 
 
 @pytest.mark.slow
-def test_all_layers_and_both_models_of_compare_get_the_classes(
-    rnncli: Run, folder: Path, tagger: Any
-) -> None:
+def test_all_layers_and_both_models_compared_get_the_classes(rnncli: Run, folder: Path, tagger: Any) -> None:
     """Also beside a model that is not Keras's."""
     done = rnncli("run", GIVEN, "--model", "tagger.keras", *CUSTOM, "--all-layers", "-f", "json", cwd=folder)
     tensors = {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
@@ -134,9 +132,7 @@ def test_python_gives_the_classes_themselves(folder: Path, tagger: Any, own: Any
 
 
 @pytest.mark.own_process  # in which nothing is registered, and what the file prints goes nowhere
-def test_a_file_that_lacks_a_class_is_refused_by_the_name_of_the_class(
-    rnncli: Run, folder: Path, tagger: Any
-) -> None:
+def test_a_file_that_lacks_a_class_is_refused_by_its_name(rnncli: Run, folder: Path, tagger: Any) -> None:
     (folder / "some.py").write_text("print(1)\n" + SOURCE.replace("class Attention", "class Other"))
     for file, name in ((None, "Scale"), ("some.py", "Attention")):
         words = ("--custom-objects", file) if file else ()
@@ -209,7 +205,7 @@ def test_the_file_is_for_whole_models_of_keras(rnncli: Run, folder: Path, tagger
 
 
 @pytest.mark.parametrize("file", ["tagger.keras", "tagger.h5"])
-def test_a_class_that_no_package_names_is_refused_with_the_option(
+def test_an_unknown_class_is_refused_with_the_option(
     rnncli: Run, folder: Path, tagger: Any, file: str
 ) -> None:
     """Keras's own words are `Unknown layer` and `could not be deserialized`."""

@@ -134,7 +134,7 @@ def test_what_is_assumed_is_said(rnncli: Run, folder: Path) -> None:
     rnncli("run", GIVEN, "--model", "model.ckpt#enc", "--assume", "gates=ifgo", cwd=folder).refusal()
 
 
-def test_weights_that_the_cells_have_not_are_refused(
+def test_weights_that_no_cell_has_are_refused(
     rnncli: Run, tmp_path: Path, weights: Mapping[str, Any]
 ) -> None:
     kernel, bias = cell(weights, LSTM.format(0))
@@ -155,9 +155,7 @@ def test_a_broken_checkpoint_is_an_error(rnncli: Run, tmp_path: Path, command: t
     assert "not a checkpoint that TensorFlow can read" in rnncli(*command, cwd=tmp_path).refusal()
 
 
-def test_a_file_that_is_not_named_as_a_model_gets_the_command_that_runs_it(
-    rnncli: Run, tmp_path: Path
-) -> None:
+def test_a_file_not_named_as_a_model_gets_the_command_that_runs_it(rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "m.index").write_bytes(b"no table" * 9)
     refused = rnncli("run", "m.index", cwd=tmp_path)
     assert refused.stderr.endswith("To run its recurrent layers: rnncli run INPUT --model m.index\n")

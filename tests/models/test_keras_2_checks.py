@@ -107,9 +107,7 @@ def test_old_files_are_run_as_they_were_meant(rnncli: Any, tmp_path: Path, make:
     assert "largest difference from tf_keras" in rnncli("run", *words, "--quiet").stdout
 
 
-def test_without_tf_keras_the_line_to_install_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_tf_keras_its_install_line_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tf_keras", None)
     path = earliest(tmp_path)
     graph = graph_in(path)

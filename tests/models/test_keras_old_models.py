@@ -266,9 +266,7 @@ def test_a_file_without_a_version_is_of_keras_2(tmp_path: Path) -> None:
     ("2.1.0", LSTM, of_gates(4, 2, 2)[:2], "lstm: LSTM has 3 weights"),
     ("2.1.0", LSTM, of_gates(4, 2, 3), "lstm: its config says 2 units"),
 ])  # fmt: skip
-def test_what_cannot_be_read_is_refused_by_name(
-    tmp_path: Path, version: str, entry: Any, arrays: Any, message: str
-) -> None:
+def test_what_is_refused_by_name(tmp_path: Path, version: str, entry: Any, arrays: Any, message: str) -> None:
     with pytest.raises(InputError, match=rf"^m\.h5: .*{message}"):
         one_layer_graph(tmp_path, version, entry, arrays)
 

@@ -82,9 +82,7 @@ def sequential_of(*layers: Any) -> Any:
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
 @pytest.mark.slow
-def test_half_precision_layer_by_layer_is_keras_to_the_bit(
-    rnncli: Run, tmp_path: Path, policy: str, suffix: str
-) -> None:
+def test_half_precision_of_each_layer_is_keras(rnncli: Run, tmp_path: Path, policy: str, suffix: str) -> None:
     first = L.Bidirectional(L.GRU(3, return_sequences=True, dtype=policy), name="both", dtype=policy)
     last, dense = L.LSTM(2, name="last", dtype=policy), L.Dense(1, dtype=policy)
     model = sequential_of(L.Lambda(lambda x: x, dtype=policy), first, last, dense)
@@ -100,9 +98,7 @@ def test_half_precision_layer_by_layer_is_keras_to_the_bit(
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.slow
-def test_a_cell_of_ones_own_is_run_by_its_equations(
-    rnncli: Run, tmp_path: Path, both: bool, suffix: str
-) -> None:
+def test_own_cells_are_run_by_their_equations(rnncli: Run, tmp_path: Path, both: bool, suffix: str) -> None:
     layer = L.RNN(MGUCell(3), return_sequences=True, name="mgu")
     layer = L.Bidirectional(L.RNN(MGUCell(3), return_sequences=True), name="mgu") if both else layer
     model = sequential_of(layer, L.LSTM(2, name="last"))

@@ -108,9 +108,7 @@ def test_token_ids_are_of_the_vocabulary_and_a_seed_repeats_them(rnncli: Any, ta
 
 
 @pytest.mark.parametrize("command", ["trace", "gradients", "plot", "compare", "export", "explain", "run"])
-def test_every_command_of_a_model_makes_its_input(
-    rnncli: Any, tagger: Any, command: str, tmp_path: Path
-) -> None:
+def test_every_command_makes_its_input(rnncli: Any, tagger: Any, command: str, tmp_path: Path) -> None:
     more = {
         "plot": ("--terminal",),
         "compare": ("--engines", "numpy,torch"),

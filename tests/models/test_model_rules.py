@@ -73,7 +73,7 @@ MASKS = {"first": A, "and": A & B, "or": A | B, "everything": np.ones((2, 4), bo
     (L.Add(name="half"), "first", "none", 0),
     (L.Concatenate(name="half"), "first", "everything", 0),
 ])  # fmt: skip
-def test_joined_masks_by_the_keras_that_saved_them(
+def test_joined_masks_by_the_saving_keras(
     join: Any, old: str, today: str, notes: int, tmp_path: Path
 ) -> None:
     """Keras 3.0 to 3.3 has no mask here, and a note where that changes the numbers."""
@@ -339,9 +339,7 @@ def test_masks_of_words_inside_sentences_in_keras_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("family", "notes"), [("keras", 0), ("tf_keras", 1)])
 @pytest.mark.slow
-def test_a_model_inside_time_distributed_is_computed_and_noted(
-    family: str, notes: int, tmp_path: Path
-) -> None:
+def test_a_model_in_time_distributed_is_computed_and_noted(family: str, notes: int, tmp_path: Path) -> None:
     """notes: on the hard_sigmoid of Keras 2."""
     k = pytest.importorskip(family)
     layers, x = k.layers, k.Input((3, 4, 5), name="x")

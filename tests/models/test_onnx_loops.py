@@ -154,7 +154,7 @@ def test_a_scan_carries_its_first_inputs() -> None:
 @pytest.mark.parametrize(
     ("state", "sizes", "without_start"), [(None, (5,), ()), (("batch", None), (5,), ()), ((), (1,), (1,))]
 )
-def test_the_size_is_from_the_body_or_from_the_start(
+def test_the_body_or_the_start_has_the_size(
     state: Any, sizes: tuple[int, ...], without_start: tuple[int, ...]
 ) -> None:
     made, _ = model_of([masked_layer(state=state)], ["H"])

@@ -143,9 +143,7 @@ def test_data_in_another_file_is_read(tmp_path: Path, location: str) -> None:
     ("x" * 300, f"W is not in {'x' * 300}, which is missing or too short."),
     ("*/_ORT_MEM_ADDR_/*", "W is not in */_ORT_MEM_ADDR_/*, which is missing or too short."),
 ])  # fmt: skip
-def test_data_that_is_no_plain_file_below_the_model_is_refused(
-    tmp_path: Path, location: str, said: str
-) -> None:
+def test_data_in_no_plain_file_below_the_model_is_refused(tmp_path: Path, location: str, said: str) -> None:
     folder = tmp_path / "model"
     (folder / "sub" / ".ssh").mkdir(parents=True)
     for place in (tmp_path / "data.bin", folder / "sub" / ".ssh" / "id_rsa", folder / ".data.bin"):
@@ -371,7 +369,7 @@ def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any],
 
 @pytest.mark.parametrize(("allowed", "seconds"), [("2", 2), ("many", 1), ("nan", 1)])
 @pytest.mark.slow
-def test_more_time_is_allowed(
+def test_more_time_is_set(
     allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "SECONDS", 0.6)

@@ -147,9 +147,7 @@ def drawing(x: Any) -> dict[str, Any]:
     (lambda x: {"bad": x, "free": x}, "there is no activation 'foo'. Keras cannot run this model", "free"),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_following_the_advice_leads_to_numbers(
-    rnncli: Run, tmp_path: Path, make: Any, said: str, free: str
-) -> None:
+def test_the_advice_leads_to_numbers(rnncli: Run, tmp_path: Path, make: Any, said: str, free: str) -> None:
     """No layer is advised that is refused in turn."""
     x, whole = keras.Input((5, 4)), tmp_path / "whole.keras"
     keras.Model(x, [L.GRU(2, name=name)(end) for name, end in make(x).items()]).save(whole)
@@ -186,9 +184,7 @@ def test_a_layer_in_a_model_in_time_distributed_is_not_advised(rnncli: Run, tmp_
 @pytest.mark.parametrize("sizes", [(0, 5), (2, 0)])
 @pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
 @pytest.mark.slow
-def test_an_input_without_numbers_is_refused(
-    rnncli: Run, tmp_path: Path, sizes: tuple[int, int], suffix: str
-) -> None:
+def test_an_empty_input_is_refused(rnncli: Run, tmp_path: Path, sizes: tuple[int, int], suffix: str) -> None:
     x = keras.Input((None, 4), name="x")
     model = keras.Model(
         x, [L.GRU(2, name="gru")(x), L.GRU(2, name="last")(L.LSTM(4, return_sequences=True)(x))]
@@ -203,9 +199,7 @@ def test_an_input_without_numbers_is_refused(
 @pytest.mark.parametrize("dtype", ["<U1", "complex64"])
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
 @pytest.mark.slow
-def test_an_array_that_is_not_of_numbers_is_refused(
-    rnncli: Run, tmp_path: Path, dtype: str, suffix: str
-) -> None:
+def test_an_array_not_of_numbers_is_refused(rnncli: Run, tmp_path: Path, dtype: str, suffix: str) -> None:
     file, given = tmp_path / "m.keras", tmp_path / f"x.{suffix}"
     keras.Sequential([keras.Input((5, 4), name="x"), L.LSTM(3)]).save(file)
     array = np.ones((1, 5, 4)).astype(dtype)
@@ -234,7 +228,7 @@ def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_a_damaged_config_is_refused(
+def test_damaged_configs_are_refused(
     before: str, after: str, message: str, rnncli: Run, tmp_path: Path
 ) -> None:
     inputs = keras.Input((5, 4))

@@ -203,9 +203,7 @@ def zipped(entry: str) -> Callable[[Path], None]:
     (zipped("notes.txt"), r"it is a zip file, but not PyTorch's\."),
     (zipped("archive/data.pkl"), r"PyTorch cannot read it \(RuntimeError: .*[a-z…]\)\.\n"),
 ])  # fmt: skip
-def test_what_is_no_state_dict_is_refused_with_the_way_out(
-    make: Callable[[Path], None], said: str, tmp_path: Path
-) -> None:
+def test_what_is_no_state_dict_is_refused(make: Callable[[Path], None], said: str, tmp_path: Path) -> None:
     make(tmp_path / "model.pt")
     with pytest.raises(InputError, match=rf"(?s){said}.*torch\.save\(model\.state_dict\(\)") as caught:
         read(tmp_path / "model.pt")

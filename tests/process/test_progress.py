@@ -61,7 +61,7 @@ def test_a_large_input_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> No
 )
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
-def test_a_long_sequence_in_blocks_has_keras_numbers(
+def test_blocks_have_keras_numbers(
     engine: str, name: str, flags: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if engine == "onnx":

@@ -259,8 +259,6 @@ def test_an_empty_batch_is_an_answer(tmp_path: Path, rnncli_process: Run, operat
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
 @pytest.mark.slow
-def test_no_steps_are_refused_before_onnx_runtime_gets_them(
-    tmp_path: Path, rnncli_process: Run, operator: str
-) -> None:
+def test_no_steps_are_refused_before_onnx_runtime(tmp_path: Path, rnncli_process: Run, operator: str) -> None:
     said = run_with_shape(tmp_path, rnncli_process, operator, (0, 2, 3)).refusal()
     assert "rnn gets an empty input.\nGive at least one sequence of one step." in said

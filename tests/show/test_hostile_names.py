@@ -98,9 +98,7 @@ def test_escaped_json_reads_back_the_same() -> None:
 @pytest.mark.parametrize(
     "words", [("run",), ("plot", "--terminal"), ("trace",), ("run", "-f", "html"), ("weights",)]
 )
-def test_what_is_assumed_writes_the_names_of_a_file_out(
-    rnncli: Run, tmp_path: Path, words: tuple[str]
-) -> None:
+def test_what_is_assumed_writes_names_of_files_out(rnncli: Run, tmp_path: Path, words: tuple[str]) -> None:
     path, weights = tmp_path / "m.npz", np.ones((6, 3), "float32")
     arrays = {"rnn.weight_ih_l0": weights, "rnn.weight_hh_l0": weights[:, :2], "h0": weights[:1, :2]}
     held: Any = {f"{NAMES[0]}.{name}": array for name, array in arrays.items()}

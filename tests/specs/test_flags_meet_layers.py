@@ -49,9 +49,7 @@ def test_a_flag_fills_in_what_a_layer_does_not_say(written: Any, flags: dict[str
      "Bidirectional(LSTM(3, return_sequences=True), "
      "backward_layer=GRU(2, go_backwards=True, return_sequences=True))"),
 ])  # fmt: skip
-def test_the_numbers_are_those_of_the_layer_written_whole(
-    text: str, flags: dict[str, Any], script: str
-) -> None:
+def test_the_numbers_are_those_of_the_whole_layer(text: str, flags: dict[str, Any], script: str) -> None:
     keras.utils.set_random_seed(5)
     theirs = oracle.call_layers(oracle.make_layers(script), X)[-1]
     oracle.check_outputs(compute.run(Case(specs.from_flags([text], flags), X, seed=5), "numpy"), theirs)

@@ -194,9 +194,7 @@ def test_what_is_refused(words: tuple[str, ...], message: str, rnncli: Run) -> N
 
 @pytest.mark.parametrize(("end", "mask_zero"), [("post", False), ("pre", True)])
 @pytest.mark.slow
-def test_padding_that_no_mask_covers_is_cut(
-    end: str, tmp_path: Path, rnncli: Run, *, mask_zero: bool
-) -> None:
+def test_padding_without_a_mask_is_cut(end: str, tmp_path: Path, rnncli: Run, *, mask_zero: bool) -> None:
     """Keras itself says how much the padding changes."""
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(1)
@@ -281,9 +279,7 @@ def test_a_decoder_keeps_its_steps_and_a_remark_says_so(tmp_path: Path) -> None:
     (False, SIDES, "pool/output, with another number of steps"),
     (True, SIDES[1:], "the number of time steps changes before lstm."),
 ])  # fmt: skip
-def test_other_numbers_of_steps_are_left_out(
-    sides: list[str], said: str, tmp_path: Path, *, strided: bool
-) -> None:
+def test_other_lengths_are_left_out(sides: list[str], said: str, tmp_path: Path, *, strided: bool) -> None:
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(1)
     before = [keras.layers.Conv1D(4, 2, strides=2, use_bias=False)] if strided else []

@@ -152,9 +152,7 @@ def test_a_framework_with_time_first_stores_time_first(rnncli: Run, tmp_path: Pa
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
-def test_a_module_of_several_layers(
-    class_name: str, bidirectional: bool, rnncli: Run, tmp_path: Path
-) -> None:
+def test_modules_of_several_layers(class_name: str, bidirectional: bool, rnncli: Run, tmp_path: Path) -> None:
     """`output` is of the last layer, `h_n` and `c_n` of every layer and direction."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(3)

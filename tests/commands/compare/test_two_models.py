@@ -302,9 +302,7 @@ def state_of_pytorch() -> Any:
 @pytest.mark.sampled
 @pytest.mark.parametrize("suffix", ["pt", "safetensors", "npz"])
 @pytest.mark.parametrize("changed", ["table.weight", "conv.weight", "norm.running_mean", "head.weight"])
-def test_weights_of_layers_that_are_not_computed(
-    suffix: str, changed: str, tmp_path: Path, rnncli: Run
-) -> None:
+def test_weights_of_layers_not_computed(suffix: str, changed: str, tmp_path: Path, rnncli: Run) -> None:
     from safetensors.torch import save_file
 
     state = state_of_pytorch()

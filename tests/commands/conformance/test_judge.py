@@ -42,9 +42,7 @@ def rename(*names: str) -> dict[str, Array]:
     (RIGHT | {"Y": RIGHT["Y"] * np.float32(np.nan)}, "wrong"),
     (Failure("crashed", "SIGSEGV"), "crashed"),
 ])  # fmt: skip
-def test_outputs_are_matched_by_name_else_by_a_shape_of_their_own(
-    answer: dict[str, Array] | Failure, verdict: str
-) -> None:
+def test_outputs_are_matched_by_name_else_by_shape(answer: dict[str, Array] | Failure, verdict: str) -> None:
     assert judge(LSTM, answer).verdict == verdict
 
 

@@ -92,9 +92,7 @@ def test_onnxs_own_loader_of_backend_tests_reads_the_kit(kit: Path) -> None:
     assert {test.name: (test.rtol, test.atol) for test in loaded}["gru_float64"] == (1e-12, 1e-12)
 
 
-def test_an_old_onnx_leaves_out_what_it_cannot_write(
-    monkeypatch: pytest.MonkeyPatch, rnncli: Run, tmp_path: Path
-) -> None:
+def test_an_old_onnx_leaves_cases_out(monkeypatch: pytest.MonkeyPatch, rnncli: Run, tmp_path: Path) -> None:
     monkeypatch.setattr(onnx.defs, "onnx_opset_version", lambda: 21)
     written = rnncli("conformance", "--select", "basic", "-o", str(tmp_path / "kit"))
     assert "too old to write them: rnn_opset22, gru_opset22, lstm_opset22" in written.stderr
@@ -130,7 +128,7 @@ def test_a_full_disk_names_the_file_and_nothing_is_left(rnncli: Run, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_the_kit_that_is_there(
+def test_a_full_disk_leaves_the_older_kit(
     rnncli: Run, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rnncli("conformance", "-o", str(tmp_path), "--select", "clip")

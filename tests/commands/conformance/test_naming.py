@@ -148,9 +148,7 @@ PAIRS = (
 
 @pytest.mark.sampled
 @pytest.mark.parametrize(("operator", "first", "second", "name"), PAIRS)
-def test_two_mistakes_get_both_names_or_the_name_of_the_pair(
-    operator: str, first: str, second: str, name: str
-) -> None:
+def test_two_mistakes_get_both_names_or_the_pairs(operator: str, first: str, second: str, name: str) -> None:
     check(judge_network(operator, first, second), *([name] if name else [first, second]))
 
 

@@ -74,9 +74,7 @@ def zipped_text() -> bytes:
     ],
     ids=["empty", "half", "npy", "pickle", "text", "header", "memory", "encrypted"],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_is_a_refusal_and_the_others_are_judged(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_an_unreadable_file_is_a_refusal_and_the_others_are_judged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "lstm_forward.npz").write_bytes(content)
     np.savez(tmp_path / "gru_forward.npz", **compute(CASES["gru_forward"]))  # type: ignore[arg-type]
     answers = {case.name: answer for case, answer in read_results(tmp_path, list(CASES.values()))}

@@ -206,9 +206,7 @@ def test_picture_of_the_readme() -> None:
     ("lstm --stateful", "calls", "right", "every returned number changed", "stateful"),
     ("gru --return-sequences", "reset_after", " ", "changed •: hidden_states", "reset_after"),
 ])  # fmt: skip
-def test_a_row_says_what_it_means_and_what_its_change_did(
-    layer: str, name: str, pressed: str, said: str, page: str
-) -> None:
+def test_a_row_says_what_it_means_and_did(layer: str, name: str, pressed: str, said: str, page: str) -> None:
     """At 80 columns the row, its meaning and the page to read are all on the screen."""
     explorer = Explorer(f"rnncli run -l {layer} --seed 42")
     explorer.option(name)
@@ -667,9 +665,7 @@ def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
 
 
 @pytest.mark.slow
-def test_names_that_a_terminal_would_obey_are_written_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_that_a_terminal_obeys_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of files, features and layers of a model: escapes, controls, and marks that turn text around."""
     monkeypatch.chdir(tmp_path)
     evil = "a\x1b]0;b\x07\x9b\u202e"

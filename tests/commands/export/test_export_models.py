@@ -93,7 +93,7 @@ def test_a_chain_of_layers_with_formulas_is_one_script(target: str, rnncli: Run,
     ("c", "masking (Masking), norm (LayerNormalization), head (Dense)"),
     ("latex", "masking (Masking), norm (LayerNormalization), head (Dense)"),
 ])  # fmt: skip
-def test_what_a_script_leaves_out_is_named_in_it_and_in_a_remark(
+def test_what_a_script_leaves_out_is_named_twice(
     target: str, names: str, rnncli: Run, tmp_path: Path
 ) -> None:
     model = save_chain(tmp_path / "m.keras", keras.layers.LayerNormalization(name="norm"))
@@ -105,7 +105,7 @@ def test_what_a_script_leaves_out_is_named_in_it_and_in_a_remark(
     assert "left out" not in chosen.stderr + chosen.stdout
 
 
-def test_return_sequences_that_the_next_layer_would_get_is_asked_of_each_layer_alone(
+def test_return_sequences_for_the_next_layer_is_asked_of_each_layer_alone(
     rnncli: Run, tmp_path: Path
 ) -> None:
     model = save_chain(tmp_path / "m.keras")
@@ -116,7 +116,7 @@ def test_return_sequences_that_the_next_layer_would_get_is_asked_of_each_layer_a
 
 @pytest.mark.parametrize("layers", ["", "#decoder"])
 @pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c"])
-def test_every_layer_of_a_model_is_exported(
+def test_every_layer_is_exported(
     target: str, layers: str, model_file: str, rnncli: Run, tmp_path: Path
 ) -> None:
     expected = run_model(rnncli, IDS, model_file + layers)
@@ -127,9 +127,7 @@ def test_every_layer_of_a_model_is_exported(
     check_tensors(run_script(export_model(rnncli, IDS, model_file + layers, target, tmp_path)), expected)
 
 
-def test_an_onnx_model_has_an_input_and_a_node_per_layer(
-    model_file: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_an_onnx_model_has_an_input_and_node_per_layer(model_file: str, rnncli: Run, tmp_path: Path) -> None:
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     file = export_model(rnncli, IDS, model_file, "onnx", tmp_path)
     names = [node.name for node in onnx.load(file).graph.node if node.name]
@@ -182,9 +180,7 @@ def test_the_layers_of_a_pytorch_module_are_a_chain(target: str, rnncli: Run, tm
 
 @pytest.mark.parametrize("target", ["numpy", "torch", "c"])
 @pytest.mark.parametrize("states", [False, True])
-def test_a_chain_keeps_its_lengths_and_its_initial_states(
-    states: bool, target: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_a_chain_keeps_lengths_and_states(states: bool, target: str, rnncli: Run, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     model, rng = str(tmp_path / "m.pt"), np.random.default_rng(0)

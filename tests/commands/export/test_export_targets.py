@@ -263,9 +263,7 @@ EXTREMES = (
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("target", ["numpy", "c"])
-def test_every_activation_has_the_numbers_of_run_for_extreme_values(
-    target: str, dtype: str, tmp_path: Path
-) -> None:
+def test_every_activation_has_the_extreme_values_of_run(target: str, dtype: str, tmp_path: Path) -> None:
     with np.errstate(over="ignore", under="ignore"):
         values = np.array([*EXTREMES, *(-value for value in EXTREMES)]).astype(dtype)
     made = {}

@@ -117,9 +117,7 @@ def run_and_read(script: str, target: str, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("target", ["numpy", "c"])
-def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
-    target: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_scripts_of_hostile_models_print_the_numbers_of_run(target: str, rnncli: Run, tmp_path: Path) -> None:
     """A .safetensors file can hold any name."""
     rng, header, data = np.random.default_rng(0), {}, b""
     for name in HOSTILE:

@@ -277,7 +277,7 @@ def test_a_sequence_whose_name_no_font_has_is_shown_by_its_number(monkeypatch: p
     assert "배치" in shown.note
 
 
-def test_a_font_is_found_that_was_installed_after_matplotlib_listed_the_fonts(
+def test_a_font_installed_after_matplotlib_listed_the_fonts_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from matplotlib import font_manager

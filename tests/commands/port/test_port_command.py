@@ -134,7 +134,7 @@ def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: 
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.slow
-def test_the_layer_and_its_weights_are_what_keras_computes(
+def test_the_layer_is_what_keras_computes(
     directions: int, rnncli: Run, explained: Any, tmp_path: Path
 ) -> None:
     names = ["recurrent_activation=hard_sigmoid_keras2", "gates=input,output,forget,candidate"]
@@ -160,9 +160,7 @@ def test_the_layer_and_its_weights_are_what_keras_computes(
 
 
 @pytest.mark.parametrize("kind", [Kind("LSTM"), Kind("GRU", biases=2), Kind("LSTM", directions=2)])
-def test_without_a_bias_the_layer_of_keras_has_none(
-    kind: Kind, rnncli: Run, explained: Any, tmp_path: Path
-) -> None:
+def test_without_a_bias_keras_has_none(kind: Kind, rnncli: Run, explained: Any, tmp_path: Path) -> None:
     planted = plant(kind, ["bias=none"])
     args, written = write(tmp_path, planted), str(tmp_path / "o.npz")
     explanation, differences = explained(*args)
@@ -282,9 +280,7 @@ def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) 
     (Kind("LSTM", units=2, initial=True), set[str]()),
     (Kind("SimpleRNN", units=4, initial=True), set[str]()),
 ])  # fmt: skip
-def test_initial_states_are_those_of_the_layer(
-    kind: Kind, names: set[str], rnncli: Run, explained: Any, tmp_path: Path
-) -> None:
+def test_initial_states_fit(kind: Kind, names: set[str], rnncli: Run, explained: Any, tmp_path: Path) -> None:
     args, states = write(tmp_path, plant(kind, names)), tmp_path / "states.json"
     assert explained(*args, "--initial-state", str(states))[1] == names
     assert rnncli("port", *args).returncode == 1
@@ -385,7 +381,7 @@ def test_packed_sequences_of_pytorch_match_with_a_mask(rnncli: Run, tmp_path: Pa
     ("name", "differences"), [("last_hidden_state", []), ("hidden_states", ["output_axes=time,batch,units"])]
 )
 @pytest.mark.slow
-def test_two_rows_without_a_name_are_read_in_both_ways(
+def test_two_unnamed_rows_are_read_twice(
     name: str, differences: list[str], rnncli: Run, tmp_path: Path
 ) -> None:
     """With two time steps, (2, batch, units) is h_n of two directions, or a sequence with the time first."""
@@ -448,9 +444,7 @@ def weights_of(file: str, *args: str) -> list[str]:
     ([*GIVEN, "-o", "w.npz"], "it is an input of this command", ""),
     ([*GIVEN, "--dropout", "0.1"], "--dropout does not apply", ""),
 ])  # fmt: skip
-def test_mistakes_are_said_in_two_sentences(
-    args: list[str], message: str, advice: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_what_is_refused(args: list[str], message: str, advice: str, rnncli: Run, tmp_path: Path) -> None:
     write(tmp_path, plant(Kind("LSTM"), ()))
     (tmp_path / "m.onnx").write_bytes(b"\x08\x07")
     for name in ARRAYS.keys() & set(args):

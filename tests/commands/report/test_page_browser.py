@@ -308,9 +308,7 @@ def test_bidirectional_can_be_switched_off_and_on(opens: Any, rnncli: Run, layer
 
 @pytest.mark.usefixtures("files_are_read_here")
 @pytest.mark.slow
-def test_the_head_names_what_a_model_has_besides_its_recurrent_layers(
-    opens: Any, rnncli: Run, tmp_path: Path
-) -> None:
+def test_the_head_names_what_else_a_model_has(opens: Any, rnncli: Run, tmp_path: Path) -> None:
     import keras
 
     between, head = (keras.layers.Dense(3, name=name) for name in ("between", "head"))

@@ -54,7 +54,7 @@ def test_a_mask_replaces_the_one_that_was_given(opens: Any, rnncli: Run) -> None
 
 
 @pytest.mark.parametrize("change", ["Bidirectional", "input", "weight"])
-def test_other_numbers_are_a_file_that_the_page_offers(
+def test_the_page_offers_other_numbers_as_a_file(
     opens: Any, rnncli: Run, change: str, tmp_path: Path
 ) -> None:
     page = opens(*LSTM)

@@ -177,9 +177,7 @@ BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
 
 @pytest.mark.parametrize("suffix", ["json", "npz"])
 @pytest.mark.slow
-def test_one_decoder_starts_from_both_directions_side_by_side(
-    suffix: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_a_decoder_starts_from_both_directions_side_by_side(suffix: str, rnncli: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", INPUTS)
     x, states = str(tmp_path / "x.npy"), str(tmp_path / f"states.{suffix}")
     encoder = ("run", x, "-l", "bilstm", "--units", "2", "--return-state", "--seed", "1", "-o", states)

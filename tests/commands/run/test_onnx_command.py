@@ -82,9 +82,7 @@ def test_reverse_sequence_stays_in_the_order_of_the_input(rnncli: Run, reverse: 
     assert found["masks"] == ["lens"]
 
 
-def test_trace_has_preactivations_before_and_activations_after_clip(
-    rnncli: Run, reverse: tuple[str, str]
-) -> None:
+def test_trace_has_preactivations_before_clip_and_gates_after(rnncli: Run, reverse: tuple[str, str]) -> None:
     model, inputs = reverse
     steps = json.loads(rnncli("trace", inputs, "--model", model, "-f", "json").stdout)["trace"]
     assert [step["timestep"] for step in steps] == [4, 3, 2, 1, 0]

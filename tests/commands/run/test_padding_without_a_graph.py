@@ -260,9 +260,7 @@ def test_pytorchs_gradients_of_a_packed_sequence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_the_order_of_axes_is_assumed_and_can_be_changed(
-    batch_first: bool, rnncli: Any, tmp_path: Path
-) -> None:
+def test_the_order_of_axes_is_assumed_and_can_change(batch_first: bool, rnncli: Any, tmp_path: Path) -> None:
     module = nn.GRU(4, 2, batch_first=batch_first)
     x = X if batch_first else X.swapaxes(0, 1)
     with torch.no_grad():

@@ -213,9 +213,7 @@ def test_content_decides_and_the_suffix_is_a_hint(rnncli: Any, saved: Any, tmp_p
         np.testing.assert_allclose(shown["values"], expected(model, given)["gru"], atol=1e-5)
 
 
-def test_a_model_in_a_zip_file_is_run_but_not_loaded_by_keras(
-    rnncli: Any, saved: Any, tmp_path: Path
-) -> None:
+def test_a_model_in_a_zip_file_is_run_not_loaded_by_keras(rnncli: Any, saved: Any, tmp_path: Path) -> None:
     folder = saved["branches"][2]
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
         archive.write(folder / "branches.keras", "inner.keras")

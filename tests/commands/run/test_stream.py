@@ -217,9 +217,7 @@ def test_an_initial_state_waits_for_the_first_line_that_is_answered(bad: str) ->
      (([[[1], [2]], [[3]]], [[[1]], [[2]]]), ["--input-axes", "time,batch,features"])],
     ids=["weights", "states", "states of one", "ragged"],
 )  # fmt: skip
-def test_a_first_line_that_alone_does_not_fit_is_an_error_of_its_own(
-    records: tuple[Any, Any], flags: list[str]
-) -> None:
+def test_a_first_line_that_does_not_fit_is_its_own_error(records: tuple[Any, Any], flags: list[str]) -> None:
     """Its features are not those of the weights, its batch is not that of the states, it has no axes."""
     done = stream(lines(*records), *flags, "--keep-going")
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)

@@ -121,9 +121,7 @@ def test_a_model_of_text_can_be_run(tmp_path: Path, capfd: pytest.CaptureFixture
 
 
 @pytest.mark.slow
-def test_there_is_no_note_where_model_refuses_a_cell(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_note_where_model_refuses_a_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.keras"
     custom_cell().save(path)
     assert note(capfd, path, "-l", "simple_rnn") is None

@@ -104,9 +104,7 @@ class TestKeras:
             check_layers(model, tmp_path / f"m{suffix}")
 
     @pytest.mark.slow
-    def test_every_layer_that_is_known_here_has_its_shape_with_a_free_number_of_steps(
-        self, tmp_path: Path
-    ) -> None:
+    def test_every_known_layer_has_its_shape_with_a_free_number_of_steps(self, tmp_path: Path) -> None:
         """As the last layers of a file of Keras 2's format, which has the shape of no output."""
         given = keras.Input((None, SEQUENCE[2])), keras.Input((None, SEQUENCE[2]))
         made = []

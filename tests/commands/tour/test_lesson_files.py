@@ -47,7 +47,7 @@ def test_the_page_grades_as_the_command_does() -> None:
     ("tour --exercise all --seed 3", "sheet.md", "is written.\n"),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_what_was_written_is_said_and_how_to_open_it(
+def test_what_was_written_and_how_to_open_it(
     rnncli: Run, tmp_path: Path, words: str, file: str, how: str
 ) -> None:
     path = tmp_path / file
@@ -59,9 +59,7 @@ def test_what_was_written_is_said_and_how_to_open_it(
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_from_top_to_bottom(
-    rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_notebook_runs_to_its_end(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lesson.ipynb"
     assert rnncli("tour", "-o", str(path), "--lang", "ko").returncode == 0
     cells = json.loads(path.read_text())["cells"]

@@ -71,9 +71,7 @@ def wait_for(page: Any, name: str) -> None:
     assert seen(page) == [name]
 
 
-def test_every_step_and_exercise_has_its_heading_and_its_entry_in_the_contents(
-    lesson_at: Opens, file: Path
-) -> None:
+def test_every_step_and_exercise_has_a_heading_and_a_line_of_contents(lesson_at: Opens, file: Path) -> None:
     assert file.stat().st_size < 700_000
     page = lesson_at()
     ids = page.eval_on_selector_all("h2[id]", "all => all.map((heading) => heading.id)")

@@ -207,9 +207,7 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
      ["B", "b", "B입니다", "B입니다.", "답은 B", "run B", "The answer is B."],
      ["A", "X", "A, B"], ["B가 아닙니다", "둘째", "none"]),
 ])  # fmt: skip
-def test_forms_of_an_answer(
-    rule: AnswerRule, right: list[str], wrong: list[str], unreadable: list[str]
-) -> None:
+def test_answer_forms(rule: AnswerRule, right: list[str], wrong: list[str], unreadable: list[str]) -> None:
     assert [text for text in right if rule.grade(text) is not True] == []
     assert [text for text in wrong if rule.grade(text) is not False] == []
     assert [text for text in unreadable if rule.grade(text) is not None] == []

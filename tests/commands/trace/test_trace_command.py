@@ -81,9 +81,7 @@ def test_units_of_several_loops_have_their_loop_in_front(rnncli: Any) -> None:
 
 @pytest.mark.parametrize(("lang", "said"), [("en", "of the finite numbers"), ("ko", "유한한 값만")])
 @pytest.mark.parametrize("width", ["40", "100"])
-def test_figures_say_that_they_leave_out_what_is_not_finite(
-    rnncli: Any, lang: Any, said: Any, width: Any
-) -> None:
+def test_figures_say_that_they_leave_infinity_out(rnncli: Any, lang: Any, said: Any, width: Any) -> None:
     flags = ("--seed", "1", "--quiet", "--stats", "--lang", lang, "--width", width)
     text = rnncli("run", '[[[1, "Infinity"]]]', "-l", "simple_rnn", "--activation", "relu", *flags).stdout
     assert said in text
@@ -196,9 +194,7 @@ def test_hold_needs_one_layer(translator: Any) -> None:
 
 
 @pytest.mark.parametrize("command", ["trace", "gradients"])
-def test_a_layer_that_cannot_be_shown_is_skipped_with_a_note(
-    rnncli: Any, tmp_path: Path, command: str
-) -> None:
+def test_a_layer_that_cannot_be_shown_is_noted(rnncli: Any, tmp_path: Path, command: str) -> None:
     x = keras.Input((3, 4, 2), name="x")
     each = L.TimeDistributed(L.LSTM(2), name="each")(x)
     keras.Model(x, L.GRU(2, name="read")(each)).save(tmp_path / "m.keras")

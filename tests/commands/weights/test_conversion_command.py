@@ -37,7 +37,7 @@ def outputs() -> dict[str, Any]:
 
 @pytest.mark.sampled
 @pytest.mark.parametrize(("to", "suffix"), FILES)
-def test_what_is_written_is_read_again(
+def test_what_it_writes_it_reads(
     to: str, suffix: str, outputs: dict[str, Any], rnncli: Any, tmp_path: Path
 ) -> None:
     file = str(tmp_path / f"w{suffix}")
@@ -185,9 +185,7 @@ def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_pat
 
 
 @pytest.mark.slow
-def test_no_framework_is_needed_for_arrays(
-    rnncli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arrays_need_no_framework(rnncli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.Sequential([keras.Input((4, 5)), keras.layers.LSTM(3)]).save(tmp_path / "m.keras")
     each = [["-l", "LSTM(3)", "--to", to] for to in ("keras", "torch", "onnx", "cudnn")]
     loaded = loaded_by("weights", each=[*each, [str(tmp_path / "m.keras")]])

@@ -164,7 +164,7 @@ def test_a_layer_of_the_users_own_is_listed_as_not_understood(
 
 
 @pytest.mark.slow
-def test_run_names_the_custom_layer_that_may_contain_recurrent_layers(
+def test_run_names_custom_layers_that_may_be_recurrent(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.keras"

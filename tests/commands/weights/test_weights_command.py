@@ -168,9 +168,7 @@ def test_both_biases_of_cudnn(
     assert weights_document(capfd, tmp_path / "m.h5")["parameters"] == sum(array.size for array in arrays)
 
 
-def test_arrays_without_names_of_a_framework_are_not_called_pytorch(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_arrays_with_other_names_are_not_pytorchs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "m.npz", a=np.zeros((2, 3)), b=np.zeros(4))
     assert weights_document(capfd, tmp_path / "m.npz")["origin"] is None
     assert main(["weights", str(tmp_path / "m.npz")]) == 0

@@ -201,9 +201,7 @@ def test_the_first_way_to_unpack_is_not_the_one_that_failed(code: str, snippet: 
     ("IteratorGetNext:1, sequential/dense/BiasAdd", 0),
     ("sequential/dense/BiasAdd, IteratorGetNext:1", 1),
 ])  # fmt: skip
-def test_time_steps_of_a_loss_are_told_from_its_units(
-    steps: tuple[int, int], nodes: str, target: int
-) -> None:
+def test_steps_of_a_loss_are_told_from_its_units(steps: tuple[int, int], nodes: str, target: int) -> None:
     """target: which of the two nodes is the target."""
     shapes = ", ".join(f"[?,{size},1]" for size in steps)
     loss = "mean_squared_error/SquaredDifference}} = SquaredDifference[T=DT_FLOAT]"

@@ -174,7 +174,7 @@ def test_auto_takes_it_for_many_steps(case: Case, chosen: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named_with_what_installs_it(
+def test_a_missing_package_is_named_and_what_installs_it(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)

@@ -118,9 +118,7 @@ def test_an_empty_file(format: str) -> None:
     ("package", "format", "data"),
     [("safetensors.numpy", "safetensors", b"x"), ("h5py", "h5", b"x"), ("orjson", "json", b"[[1]]")],
 )
-def test_a_missing_package_is_named(
-    monkeypatch: pytest.MonkeyPatch, package: str, format: str, data: bytes
-) -> None:
+def test_missing_packages(monkeypatch: pytest.MonkeyPatch, package: str, format: str, data: bytes) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EngineError, match=f"(?s){package.split('.')[0]} is not installed.*pip install"):
         read_weights(source(data), format)
