@@ -41,8 +41,7 @@ def hello(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_example_of_a_command_runs(hello: ModuleType, rnncli: Run) -> None:
-    table = rnncli("hello", "--layer", "lstm", "--return-state")
-    assert table.returncode == 0, table.stderr
+    table = rnncli("hello", "--layer", "lstm", "--return-state").success()
     assert [line.split()[:1] for line in table.stdout.splitlines() if line.strip()] == [
         ["seed"], ["tensor"], ["hidden_state"], ["last_hidden_state"], ["last_cell_state"],
     ]  # fmt: skip

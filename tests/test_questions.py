@@ -119,8 +119,7 @@ def test_the_output_has_what_the_answer_quotes(example: Example, files: Any, mon
             exec(example.code, dict(objects))
         printed = stream.getvalue()
     else:
-        done = run_here(*shlex.split(example.code)[1:], cwd=folder)
-        assert done.returncode == 0, done.stderr
+        done = run_here(*shlex.split(example.code)[1:], cwd=folder).success()
         printed = done.stderr + done.stdout
     shown = " ".join(printed.split())
     for quoted in re.findall(r"`([^`]+)`", example.answer):
