@@ -41,6 +41,8 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 SLOW = 1.0
 """Seconds above which a test without the mark `slow` is named, on a machine that is not busy."""
+SLOW_FIXTURES = {"browser", "rnncli_process", "shell"}
+"""What they start takes more than a quarter of a second, so a test that uses one is slow without the mark."""
 EVERY = 7
 """The quick run tries one in so many cases of a test that is `sampled`, or as many as `sampled(N)` says.
 
@@ -50,14 +52,14 @@ Primes, so that every parameter varies.
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow the tests that open a browser, and the cases of a `sampled` test that are left out."""
+    """Mark as slow the tests that start a process, and the cases of a `sampled` test that are left out."""
     cases: Counter[str] = Counter()
     for item in items:
         name = item.nodeid.partition("[")[0]
         sampled = item.get_closest_marker("sampled")
         left_out = sampled and cases[name] % (sampled.args or (EVERY,))[0]
         cases[name] += 1
-        if left_out or "browser" in getattr(item, "fixturenames", ()):
+        if left_out or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
 
 

@@ -98,7 +98,7 @@ def test_the_pictures_of_states_are_drawn(page: str, rnncli: Run, tmp_path: Path
     assert block
     commands = block[1].splitlines()
     for command in commands:
-        done = rnncli(*shlex.split(command)[1:], cwd=tmp_path).success()
+        rnncli(*shlex.split(command)[1:], cwd=tmp_path).success()
         assert (tmp_path / shlex.split(command)[-1]).stat().st_size > 5_000
     assert len(commands) == 3
 

@@ -60,7 +60,6 @@ def test_a_file_and_a_socket_on_standard_input_are_read(rnncli: Run, tmp_path: P
         assert values(rnncli("run", *QUICK, stdin=theirs)) == expected
 
 
-@pytest.mark.slow
 def test_substituted_processes_are_read(shell: Run, rnncli: Run) -> None:
     mask = "[[true, false]]"
     done = shell(f"rnncli run <(echo '{INLINE}') --mask <(echo '{mask}') {' '.join(QUICK)}")
@@ -74,7 +73,6 @@ def test_an_empty_pipe_is_an_error(rnncli: Run, dash: tuple[str, ...]) -> None:
     assert done.stderr.startswith("rnncli: standard input: it is empty.")
 
 
-@pytest.mark.slow
 def test_the_null_device_a_terminal_and_a_closed_stdin_give_the_sample(rnncli: Run, shell: Run) -> None:
     ours, theirs = os.openpty()
     try:
@@ -91,7 +89,6 @@ def test_the_null_device_a_terminal_and_a_closed_stdin_give_the_sample(rnncli: R
     assert closed.stderr.startswith("rnncli: standard input is closed.\n")
 
 
-@pytest.mark.slow
 def test_a_path_leaves_standard_input_alone(shell: Run, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text(INLINE)
     command = "rnncli shape data.json > /dev/null"

@@ -12,6 +12,8 @@ from matrix_loops import SMALL, UNITS
 from rnncli.commands.gradients import tape
 from rnncli.compute import chain_rule
 
+pytestmark = pytest.mark.slow
+
 ROW, STEP = 1, 1e-5
 FULL: dict[str, Any] = {"return_sequences": True, "return_state": True}
 
@@ -29,7 +31,6 @@ def norm_of(number: Callable[[np.ndarray], float], at: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("output_step", [3, None])
-@pytest.mark.slow
 def test_a_number_of_a_later_head(name: str, output_step: int | None) -> None:
     """Of the output of a step that is not the last, or of the last memory, in the last head."""
     case = case_of(layer_of(name, **FULL, dtype="float64"))
@@ -77,7 +78,6 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.slow
 def test_gradients_of_the_tape(name: str, form: str) -> None:
     """The tape steps a Keras cell made of the same equations; the numbers of a head that is not the first."""
     if form in ("mul", "dropout") and name not in ("gated_deltanet", "mlstm", "mamba", "qwen3_next"):
@@ -99,7 +99,6 @@ def test_gradients_of_the_tape(name: str, form: str) -> None:
             np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5 * max(1, second.max()))
 
 
-@pytest.mark.slow
 def test_indices_are_not_the_number_of_their_size() -> None:
     """`2 ** (-5 - index(heads))` of two heads: the base is a number, the power has an index for each head."""
     case = case_of(f"@'{ROOT}/samples/cells/retnet.toml'(8)", "float32")

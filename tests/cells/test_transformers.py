@@ -23,6 +23,8 @@ from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
 from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet
 from transformers.models.xlstm.modeling_xlstm import xLSTMLayer
 
+pytestmark = pytest.mark.slow
+
 UNITS, TIMESTEPS, BATCH = 12, 40, 3
 LAYERS = {
     "qwen3_next": (
@@ -83,7 +85,6 @@ def near(left: Any, right: Any, scale: float = 1.0) -> None:
     np.testing.assert_allclose(left, right, rtol=0, atol=2e-6 * scale)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_outputs_and_states(name: str) -> None:
     layer_class, config, sizes = LAYERS[name]
@@ -98,7 +99,6 @@ def test_outputs_and_states(name: str) -> None:
             near(found[state], values)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_step_after_a_sequence(name: str) -> None:
     """The cell goes on from the framework's cache, and the framework's step agrees."""
@@ -117,7 +117,6 @@ def test_a_step_after_a_sequence(name: str) -> None:
             near(found[state], after[state])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_left_padding(name: str) -> None:
     """An attention mask whose zeros come first is a mask: it leaves the states at zero."""
@@ -134,7 +133,6 @@ def test_left_padding(name: str) -> None:
             near(found[state], values)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("timesteps", [1, 13, 32, 40])
 def test_mlstm(timesteps: int) -> None:
     """Without eps and caps, before the norm, relative to its values; chunks have 16 steps."""
@@ -154,7 +152,6 @@ def test_mlstm(timesteps: int) -> None:
             near(found[state], values, max(1.0, np.abs(values).max()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_the_script_of_the_page(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it asserts holds."""
@@ -194,7 +191,6 @@ MODELS = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_layer_in_a_model(name: str) -> None:
     """The layer and the cache are where the comment says."""

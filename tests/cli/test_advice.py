@@ -12,6 +12,8 @@ import pytest
 from rnncli.cli import app
 from rnncli.cli.flags import load
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(app.__file__).parent.parent
 PROJECT = PACKAGE.parent / "pyproject.toml"
 SHELLS = {"--install-completion", "--show-completion", "--help", "--version"}
@@ -52,7 +54,6 @@ def commands() -> dict[str, set[str]]:
     return {name: flags_of(load(name)) for name in catalog.names()}
 
 
-@pytest.mark.slow
 def test_every_flag_that_is_named_exists(commands: dict[str, set[str]]) -> None:
     known = SHELLS | OTHERS | set().union(*commands.values())
     unknown = {
@@ -64,7 +65,6 @@ def test_every_flag_that_is_named_exists(commands: dict[str, set[str]]) -> None:
     assert not unknown
 
 
-@pytest.mark.slow
 def test_every_command_that_is_named_exists(commands: dict[str, set[str]]) -> None:
     unknown = {
         (file, word)
@@ -75,7 +75,6 @@ def test_every_command_that_is_named_exists(commands: dict[str, set[str]]) -> No
     assert not unknown
 
 
-@pytest.mark.slow
 def test_every_extra_that_is_named_exists() -> None:
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     named = {extra for _, text in texts() for extra in re.findall(r"rnncli\[([a-z0-9]+)\]", text)}

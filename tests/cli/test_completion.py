@@ -127,7 +127,6 @@ def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
     assert completed(tmp_path, "rnncli", "weights", "m.npz#e") == ["m.npz#enc"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("shell", "line", "expected"), [
     ("fish", "rnncli run --layer bil", "bilstm"),
     ("fish", "rnncli trace --hold forget=1", "forget=1"),
@@ -244,7 +243,6 @@ def test_zsh_reads_the_words_that_were_offered() -> None:
 
 
 @pytest.mark.parametrize("shell", list(SHELLS))
-@pytest.mark.slow
 def test_a_completed_name_reaches_the_command(shell: str, folder: Path) -> None:
     """Type the first character of each name and a tab, then run what stands there as arguments of `args`."""
     if which(shell) is None:

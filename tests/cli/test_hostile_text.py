@@ -128,7 +128,6 @@ def test_a_message_stays_short_whatever_it_quotes(rnncli: Run, tmp_path: Path, s
 
 
 class TestMadeShapes:
-    @pytest.mark.slow
     @pytest.mark.parametrize(("shape", "said"), [
         ("900000000", "1,900000000,1 is a series of one feature"),
         ("60", "1,60,1 is a series of one feature, 1,1,60 one time step."),

@@ -47,13 +47,11 @@ def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
     assert NOTE not in rnncli("run", *words.split()).refusal()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("args", ["--help", "--version", "run --help", "run --quiet", "samples"])
 def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> None:
     assert shell(f"rnncli {args} >&-").refusal().startswith("rnncli: standard output is closed.\n")
 
 
-@pytest.mark.slow
 def test_a_file_needs_no_standard_output(shell: Run, tmp_path: Path) -> None:
     assert shell("rnncli run --quiet -o out.json >&-", cwd=tmp_path).returncode == 0
     assert (tmp_path / "out.json").stat().st_size > 0

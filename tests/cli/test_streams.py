@@ -25,7 +25,6 @@ INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 WIDE = ("run", "--input-shape", "1,2,3", "--fill", "ones", "--units", "40", "--return-sequences", "--full")
 
 
-@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(shell: Run) -> None:
     done = shell(
         "set -o pipefail; rnncli run --input-shape 50,50,50 --return-sequences -f csv --seed 1 | head -1"
@@ -34,12 +33,10 @@ def test_a_reader_that_goes_away_ends_it_quietly(shell: Run) -> None:
     assert done.stdout == "name,batch,timestep,unit,value\n"
 
 
-@pytest.mark.slow
 def test_a_reader_that_never_came(shell: Run) -> None:
     assert shell("(sleep 0.5; rnncli run --seed 1 --quiet; echo $? >&2) | true").stderr == "0\n"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("args", ["run --seed 1 --quiet", "--help", "--version", "samples sentence"])
 def test_a_full_disk_is_an_error(shell: Run, args: str) -> None:
@@ -55,7 +52,6 @@ def test_a_device_is_written_to_and_not_replaced(rnncli: Run) -> None:
     assert not Path("/dev/full").is_file()
 
 
-@pytest.mark.slow
 def test_a_closed_standard_error_changes_nothing(shell: Run) -> None:
     shell("rnncli run --seed 1 -f json 2>&-").answer()
 
@@ -168,7 +164,6 @@ def test_no_file_that_an_option_reads_is_written_over(rnncli: Run, tmp_path: Pat
     ("[[1]] -l gru --initial-state {}", "[[1, 2, 3]]"),
     ("[[1]] -l @{}", '{"class_name": "LSTM", "config": {"units": 2}}'),
 ])  # fmt: skip
-@pytest.mark.slow
 def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: str, content: str) -> None:
     path = tmp_path / "read.json"
     path.write_text(content)
@@ -215,7 +210,6 @@ def test_a_temporary_file_that_is_a_link_is_not_followed(
     assert (tmp_path / "other").read_text() == "other"
 
 
-@pytest.mark.slow
 def test_a_binary_format_goes_into_a_pipe_not_to_a_terminal(shell: Run, rnncli: Run, tmp_path: Path) -> None:
     shell("rnncli run --seed 1 --quiet -f npz > out.npz", cwd=tmp_path).success()
     assert list(np.load(tmp_path / "out.npz")) == ["hidden_state"]
@@ -253,7 +247,6 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.slow
 def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
     """A limit that the shell sets stands for one."""
     path = tmp_path / "out.npz"

@@ -15,6 +15,8 @@ from oracle import keras
 from rnncli.process import memory
 from rnncli.process.memory import limit_growth
 
+pytestmark = pytest.mark.slow
+
 L = keras.layers
 SECONDS = 10.0
 INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
@@ -33,7 +35,6 @@ LAYERS: Mapping[str, Callable[[], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.slow
 def test_an_ordinary_model_is_run(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = keras.Sequential([keras.Input((2, 4)), *LAYERS[name](), L.LSTM(3, name="lstm")])
     model.save(tmp_path / "m.keras")
@@ -43,7 +44,6 @@ def test_an_ordinary_model_is_run(name: str, tmp_path: Path, capfd: pytest.Captu
     np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_stateful_model_is_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Keras creates the states of its layers where no variable may be missing."""
     given = keras.Input((2, 4), batch_size=1)
@@ -75,7 +75,6 @@ def change_layer(path: Path, class_name: str, **config: Any) -> Path:
     ("Conv1DTranspose", {"filters": 10**9}, "objects could not be loaded"),
     ("Conv1DTranspose", {"kernel_size": [10**7]}, "objects could not be loaded"),
 ])  # fmt: skip
-@pytest.mark.slow
 def test_a_model_that_would_fill_the_memory_is_refused(
     class_name: str, config: dict[str, Any], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,7 +83,6 @@ def test_a_model_that_would_fill_the_memory_is_refused(
         assert said in print_here(capfd, "run", INPUT, "--model", str(path), code=2)
 
 
-@pytest.mark.slow
 def test_the_outputs_of_all_layers_count(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from command import Run
 from oracle import keras
 
-pytestmark = pytest.mark.usefixtures("files_are_read_here")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("files_are_read_here")]
 
 L = keras.layers
 X = np.random.default_rng(5).normal(size=(2, 4, 5)).astype("float32")
@@ -81,7 +81,6 @@ def sequential_of(*layers: Any) -> Any:
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
-@pytest.mark.slow
 def test_half_precision_of_each_layer_is_keras(rnncli: Run, tmp_path: Path, policy: str, suffix: str) -> None:
     first = L.Bidirectional(L.GRU(3, return_sequences=True, dtype=policy), name="both", dtype=policy)
     last, dense = L.LSTM(2, name="last", dtype=policy), L.Dense(1, dtype=policy)
@@ -97,7 +96,6 @@ def test_half_precision_of_each_layer_is_keras(rnncli: Run, tmp_path: Path, poli
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("both", [False, True])
-@pytest.mark.slow
 def test_own_cells_are_run_by_their_equations(rnncli: Run, tmp_path: Path, both: bool, suffix: str) -> None:
     layer = L.RNN(MGUCell(3), return_sequences=True, name="mgu")
     layer = L.Bidirectional(L.RNN(MGUCell(3), return_sequences=True), name="mgu") if both else layer
@@ -110,7 +108,6 @@ def test_own_cells_are_run_by_their_equations(rnncli: Run, tmp_path: Path, both:
     np.testing.assert_allclose(after, np.asarray(model.get_layer("last")(wanted)), atol=2e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_a_layer_behind_a_lambda_runs_alone(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     model = sequential_of(L.Lambda(lambda x: x * 2, name="twice"), L.GRU(3, name="gru", reset_after=False))
@@ -119,7 +116,6 @@ def test_a_layer_behind_a_lambda_runs_alone(rnncli: Run, tmp_path: Path, suffix:
     np.testing.assert_allclose(run_advised_command(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)
 
 
-@pytest.mark.slow
 def test_another_layer_is_advised_only_if_it_was_asked_for(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((4, 5), name="x")
     free, behind = L.LSTM(2, name="free")(x), L.LSTM(3, name="behind")(L.Lambda(lambda t: t * 2)(x))

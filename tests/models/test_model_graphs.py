@@ -15,7 +15,7 @@ from rnncli.models.keras import by_keras
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import run_graph
 
-pytestmark = pytest.mark.usefixtures("files_are_read_here")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("files_are_read_here")]
 
 MODELS, GROUPS, OLD_MODELS = settings().max_examples, 2, settings().max_examples // 5
 
@@ -30,13 +30,11 @@ def check_random_model(family: Any, seed: int, path: Path) -> None:
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-@pytest.mark.slow
 def test_random_models(group: int, tmp_path: Path) -> None:
     for seed in range(group, MODELS, GROUPS):
         check_random_model(keras, seed, tmp_path / f"{seed}{'.keras' if seed % 3 else '.h5'}")
 
 
-@pytest.mark.slow
 def test_random_models_of_keras_2(tmp_path: Path) -> None:
     """Their masks go by other rules."""
     family = pytest.importorskip("tf_keras")
@@ -45,7 +43,6 @@ def test_random_models_of_keras_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "seeds"), [("keras", range(300, 302)), ("tf_keras", range(300, 302))])
-@pytest.mark.slow
 def test_the_path_through_keras_gives_the_same(name: str, seeds: range, tmp_path: Path) -> None:
     """Keras computes what comes before the recurrent layers; and what --check compares with."""
     family = pytest.importorskip(name)

@@ -13,6 +13,8 @@ from oracle import keras
 import rnncli as package
 from rnncli.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 L = keras.layers
 GIVEN = np.random.default_rng(1).normal(size=(2, 5, 3)).astype("float32")
 
@@ -29,7 +31,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     return str(path), model
 
 
-@pytest.mark.slow
 def test_any_layer_of_a_graph_is_chosen(rnncli: Any, model: Any) -> None:
     path, by_keras = model
     found = package.run(GIVEN, model=f"{path}#att", check=True)
@@ -46,7 +47,6 @@ def test_any_layer_of_a_graph_is_chosen(rnncli: Any, model: Any) -> None:
         package.run(GIVEN, model=f"{path}#atn")
 
 
-@pytest.mark.slow
 def test_the_note_names_all_layers_where_others_are_behind(rnncli: Any, model: Any) -> None:
     words, path = ("run", json.dumps(GIVEN.tolist()), "--model"), model[0]
     note = "the model returns the output of dense; --all-layers shows every layer"
@@ -58,7 +58,6 @@ def test_the_note_names_all_layers_where_others_are_behind(rnncli: Any, model: A
     )
 
 
-@pytest.mark.slow
 def test_a_node_of_onnx_is_chosen_by_its_name_or_its_output(rnncli: Any, tmp_path: Path) -> None:
     arrays = onnx_graphs.weights(np.random.default_rng(0), "GRU", 3, 2)
     nodes = [

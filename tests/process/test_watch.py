@@ -138,7 +138,6 @@ def test_a_killed_process_takes_its_child_with_it() -> None:
         assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
-@pytest.mark.slow
 def test_the_streams_are_the_terminals_own(shell: Run) -> None:
     line = "rnncli run '[[[1, 2]]]' -l 'LSTM(400)' --seed 1 -f csv --engine onnx"
     done = shell(f"{line} | head -n 1; echo ${{PIPESTATUS[@]}}")
@@ -147,7 +146,6 @@ def test_the_streams_are_the_terminals_own(shell: Run) -> None:
     assert json.loads(done.stdout)["engine"] == "onnx"
 
 
-@pytest.mark.slow
 def test_numpy_never_forks(rnncli_process: Run, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os\ndel os.fork\nos.fork = None\n")
     paths = os.pathsep.join((str(tmp_path), str(Path(package.__file__).parents[1])))
@@ -205,7 +203,6 @@ for number in range(20_000):
     run_program(program).success()
 
 
-@pytest.mark.slow
 def test_tensorflow_crashes_without_a_dead_process(rnncli_process: Run) -> None:
     """On some processors, its float16 product for AVX2 does."""
     kernels = {"OPENBLAS_CORETYPE": "Haswell", "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -230,7 +227,6 @@ def model_that_drops_every_step(tmp_path: Path, operator: str) -> tuple[str, str
     return onnx_graphs.save(tmp_path, onnx_graphs.model([cut, own], feeds, constants, ["Y"]), feeds)
 
 
-@pytest.mark.slow
 def test_onnx_runtime_crashes_without_a_dead_process(tmp_path: Path, rnncli_process: Run) -> None:
     model, feeds = model_that_drops_every_step(tmp_path, "GRU")
     done = rnncli_process("run", feeds, "--model", model)
@@ -250,7 +246,6 @@ def run_with_shape(tmp_path: Path, run: Run, operator: str, shape: tuple[int, in
 
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
-@pytest.mark.slow
 def test_an_empty_batch_is_an_answer(tmp_path: Path, rnncli_process: Run, operator: str) -> None:
     done = run_with_shape(tmp_path, rnncli_process, operator, (5, 0, 3))
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)  # a note: time first in the file
@@ -258,7 +253,6 @@ def test_an_empty_batch_is_an_answer(tmp_path: Path, rnncli_process: Run, operat
 
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
-@pytest.mark.slow
 def test_no_steps_are_refused_before_onnx_runtime(tmp_path: Path, rnncli_process: Run, operator: str) -> None:
     said = run_with_shape(tmp_path, rnncli_process, operator, (0, 2, 3)).refusal()
     assert "rnn gets an empty input.\nGive at least one sequence of one step." in said

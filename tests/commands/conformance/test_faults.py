@@ -21,6 +21,8 @@ from rnncli.commands.conformance.oracle import compute
 from rnncli.commands.known import Known
 from rnncli.values import Array
 
+pytestmark = pytest.mark.slow
+
 OPERATORS = ("RNN", "GRU", "LSTM")
 ONLY_OTHER_OPERATORS_SHOW = {
     "RNN": {"Tanh", "HardSigmoid"},
@@ -84,7 +86,6 @@ def own_tests(operator: str) -> list[tuple[KitCase, dict[str, Array]]]:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.slow
 def test_every_fault_has_a_name_and_numbers_of_its_own(operator: str) -> None:
     """Two faults with the same numbers in every case could not be told apart."""
     names = [fault.name for fault in FAULTS[operator]]
@@ -104,7 +105,6 @@ def test_every_fault_has_a_name_and_numbers_of_its_own(operator: str) -> None:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.slow
 def test_the_tests_of_onnx_are_right_and_see_few_faults(operator: str) -> None:
     own = own_tests(operator)
     assert {judge(case, outputs).verdict for case, outputs in own} == {"right"}
@@ -180,13 +180,11 @@ def judged(cell: str, old: str, new: str) -> list[Judgement]:
         return [judge(case, answer(made[cell], cell, case)) for case in cases(cell)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cell", SMALL)
 def test_a_loop_is_right(cell: str) -> None:
     assert {judgement.verdict for judgement in judged(cell, "", "")} == {"right"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "old", "new", "name"), PLANTED)
 def test_a_fault_of_a_loop_is_named(cell: str, old: str, new: str, name: str) -> None:
     judgements = judged(cell, old, new)

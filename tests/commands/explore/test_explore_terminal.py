@@ -11,6 +11,8 @@ import pytest
 from limits import PATIENCE
 from terminals import Terminal
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("textual")
 
 ON_AT_FIRST = {"7", "25"}
@@ -40,7 +42,6 @@ def modes_left(shown: str) -> set[str]:
     *((name, 128 + getattr(signal, name), {}) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")),
     ("q", 0, {"COLUMNS": "0", "LINES": "0"}),
 ])  # fmt: skip
-@pytest.mark.slow
 def test_however_it_ends_the_terminal_is_as_it_was(end: str, code: int, env: dict[str, str]) -> None:
     """Also where the environment says that the terminal has no columns or lines."""
     with start_explorer(**env) as terminal:
@@ -52,13 +53,11 @@ def test_however_it_ends_the_terminal_is_as_it_was(end: str, code: int, env: dic
         assert "Traceback" not in terminal.shown
 
 
-@pytest.mark.slow
 def test_it_ends_with_its_terminal(terminal: Terminal) -> None:
     terminal.hang_up()
     assert terminal.process.wait(PATIENCE) == 128 + signal.SIGHUP
 
 
-@pytest.mark.slow
 def test_it_ends_although_nobody_reads_the_terminal(terminal: Terminal) -> None:
     """As when a connection has stalled: what is written last waits for ever."""
     for _ in range(200):

@@ -42,7 +42,6 @@ def test_a_layer_stands_before_those_it_is_held_against(rnncli: Run) -> None:
     assert classes_and_units(found) == [("GRU", 5), ("SimpleRNN", 5), ("LSTM", 5)]
 
 
-@pytest.mark.slow
 def test_nothing_of_tensorflow_is_said(shell: Run) -> None:
     done = shell("rnncli gradients --seed 1 --quiet")
     assert (done.returncode, done.stderr) == (0, "")

@@ -100,7 +100,6 @@ def test_a_file_is_korean_if_a_font_is(
     assert ("글꼴에 한글이 없어" in capfd.readouterr().err) is not has
 
 
-@pytest.mark.slow
 def test_color_only_where_it_is_wanted(rnncli_process: Any) -> None:
     def shown(**env: str) -> str:
         return str(rnncli_process("plot", "--seed", "1", "--terminal", env=env).stdout)

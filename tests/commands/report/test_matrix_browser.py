@@ -21,7 +21,6 @@ def chosen(page: Any) -> str:
     return text
 
 
-@pytest.mark.slow
 def test_a_map_shows_the_chosen_head_and_step(opens: Any) -> None:
     page = opens(*words("gated_deltanet"))
     page.page.get_by_role("slider").fill("2")
@@ -41,7 +40,6 @@ def test_a_map_shows_the_chosen_head_and_step(opens: Any) -> None:
     assert chosen(page).startswith("unit_key[0,2,0,3] =")
 
 
-@pytest.mark.slow
 def test_the_returned_memory_is_that_of_the_chosen_head(opens: Any) -> None:
     page = opens(*words("gated_deltanet"))
     tensors = page.page.locator(".tensors")
@@ -59,7 +57,6 @@ def test_the_returned_memory_is_that_of_the_chosen_head(opens: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["gated_deltanet", "mamba", "qwen3_next"])
-@pytest.mark.slow
 def test_what_follows_a_change_has_its_command(name: str, opens: Any, rnncli: Run) -> None:
     """An input number, a mask, a gate that is held and a state before the first step."""
     page = opens(*words(name))
@@ -85,7 +82,6 @@ def test_what_follows_a_change_has_its_command(name: str, opens: Any, rnncli: Ru
 
 
 @pytest.mark.parametrize("name", ["gated_deltanet", "qwen3_next"])
-@pytest.mark.slow
 def test_a_wide_cell_moves_sideways_on_a_phone_and_the_page_does_not(name: str, opens: Any) -> None:
     page = opens(*words(name), **PHONE)
     assert page.ask("document.documentElement.scrollWidth") == 390
@@ -99,7 +95,6 @@ def test_a_wide_cell_moves_sideways_on_a_phone_and_the_page_does_not(name: str, 
     assert value["y"] + value["height"] <= 844
 
 
-@pytest.mark.slow
 def test_an_ordinary_layer_above_one_with_matrices(opens: Any, rnncli: Run) -> None:
     """Maps without matrices; the lower layer has its own."""
     gla = f"@'{ROOT}/samples/cells/gla.toml'(8, return_sequences=True)"
@@ -111,7 +106,6 @@ def test_an_ordinary_layer_above_one_with_matrices(opens: Any, rnncli: Run) -> N
     assert page.page.locator(".matrix").count() == 1
 
 
-@pytest.mark.slow
 def test_both_halves_have_maps_of_their_matrices(opens: Any) -> None:
     page = opens("-l", f"Bidirectional({words('mlstm')[1]})", *RETURNS)
     captions = page.page.locator(".matrix figcaption b")

@@ -17,6 +17,8 @@ from rnncli.models import LayerUse
 from rnncli.result import OUTPUT
 from rnncli.values import Array, sizes
 
+pytestmark = pytest.mark.slow
+
 RETURNS = {"return_sequences": True, "return_state": True, "dtype": "float64"}
 STEP = 2
 """A step that is not the last, in which the last sequence is not masked."""
@@ -52,7 +54,6 @@ def in_address(values: Array, address: str) -> float:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.slow
 def test_outputs_and_states(name: str) -> None:
     for options, order in (
         (RETURNS, slice(None)),
@@ -70,7 +71,6 @@ def test_outputs_and_states(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.slow
 def test_gradients_of_a_number_of_the_last_head(name: str) -> None:
     """Against central differences of the loop: of every state at a step that is not the last."""
     case = case_of(layer_of(name, **RETURNS))
@@ -102,7 +102,6 @@ def test_gradients_of_a_number_of_the_last_head(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.slow
 def test_every_line_is_explained(name: str) -> None:
     """The numbers that an equation opens have their values, and its terms add up."""
     case = case_of(layer_of(name, **RETURNS))
@@ -125,7 +124,6 @@ def test_every_line_is_explained(name: str) -> None:
             assert shown == pytest.approx(value, rel=1e-9, abs=1e-12), address
 
 
-@pytest.mark.slow
 def test_states_held_lines_and_initial_states() -> None:
     """A held line stays; a start state of a matrix is the case document's, with its axes."""
     case = case_of(layer_of("gated_deltanet", **RETURNS))
@@ -145,7 +143,6 @@ def test_states_held_lines_and_initial_states() -> None:
 @pytest.mark.parametrize(
     "address", ["memory[0,1,2,0,0]", "memory[0,1,0,0]", "memory[0,1,0,6,0]", "memory[0,1,5]"]
 )
-@pytest.mark.slow
 def test_an_address_has_an_index_for_each_axis(address: str) -> None:
     case = case_of(layer_of("gated_deltanet", **RETURNS))
     with pytest.raises(AssertionError, match="there is no such number"):

@@ -18,7 +18,6 @@ SMALL = """[...document.querySelectorAll(".vector, .unit-card, .part, .time, .pl
 """The targets of less than 24 pixels; between vectors of the overview there are 3 more."""
 
 
-@pytest.mark.slow
 def test_every_combination_of_switches_has_its_command(opens: Any, rnncli: Run) -> None:
     for layer, forms in (("lstm", [None]), ("gru", [True, False])):
         page = opens("-l", layer, "--seed", "42")
@@ -139,7 +138,6 @@ def test_an_equation_opens_its_numbers(opens: Any) -> None:
     assert equation.locator(".value").inner_text().startswith("cell[0,3,0]")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -307,7 +305,6 @@ def test_bidirectional_can_be_switched_off_and_on(opens: Any, rnncli: Run, layer
 
 
 @pytest.mark.usefixtures("files_are_read_here")
-@pytest.mark.slow
 def test_the_head_names_what_else_a_model_has(opens: Any, rnncli: Run, tmp_path: Path) -> None:
     import keras
 
@@ -367,7 +364,6 @@ def test_the_layers_of_a_stack_lead_to_each_other(opens: Any) -> None:
     assert page.number("x[0,0,0]").get_attribute("aria-label") == "x[0,0,0] = 0.10"
 
 
-@pytest.mark.slow
 def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page = opens("-l", "bilstm", "--return-sequences", "--seed", "1")
     equation = page.page.locator(".equation")

@@ -11,7 +11,6 @@ from opened import WORDS, check_command
 import rnncli as api
 
 pytest_plugins = ["page_fixtures"]
-pytestmark = pytest.mark.slow
 
 
 def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:

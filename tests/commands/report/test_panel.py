@@ -11,8 +11,6 @@ from command import Run
 from opened import LSTM, check_command, run_command
 
 pytest_plugins = ["page_fixtures"]
-pytestmark = pytest.mark.slow
-
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 

@@ -12,6 +12,8 @@ from oracle import keras
 import rnncli as package
 from rnncli.errors import LayerError
 
+pytestmark = pytest.mark.slow
+
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
 
@@ -36,7 +38,6 @@ def branches(family: Any) -> Any:
 
 
 @pytest.mark.parametrize("family", ["keras", "tf_keras"])
-@pytest.mark.slow
 def test_layers_are_recognized_and_computed(family: str, tmp_path: Path) -> None:
     model = branches(pytest.importorskip(family))
     path = tmp_path / ("m.weights.h5" if family == "keras" else "m.h5")
@@ -50,7 +51,6 @@ def test_layers_are_recognized_and_computed(family: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("names", ["keras", "npz"])
-@pytest.mark.slow
 def test_what_a_file_does_not_say_can_be_assumed(names: str, tmp_path: Path) -> None:
     gru = L.GRU(2, use_bias=False, reset_after=False, activation="relu", return_sequences=True)
     both = L.Bidirectional(gru, merge_mode="sum", name="both")
@@ -72,7 +72,6 @@ def test_what_a_file_does_not_say_can_be_assumed(names: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("layer", ["cells", "distributed"])
-@pytest.mark.slow
 def test_weights_of_which_the_layer_is_not_clear_are_refused(rnncli: Any, tmp_path: Path, layer: str) -> None:
     given = keras.Input((5, 3))
     cells = L.RNN([L.LSTMCell(3), L.LSTMCell(3)], name="odd")
@@ -126,7 +125,6 @@ def lstm_by_hand(x: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("version", ["", "1.2.2"])
-@pytest.mark.slow
 def test_keras_1_has_its_own_names_and_hard_sigmoid(version: str, tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     shapes = {"W": (3, 2), "U": (2, 2), "b": (2,)}
@@ -145,7 +143,6 @@ def test_keras_1_has_its_own_names_and_hard_sigmoid(version: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("version", "hard"), [("2.2.4", True), ("2.3.0", False), ("2.2.4-tf", False)])
-@pytest.mark.slow
 def test_the_version_decides_the_activation_of_the_gates(version: str, hard: bool, tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     shapes = {"kernel": (3, 8), "recurrent_kernel": (2, 8), "bias": (8,)}
@@ -161,7 +158,6 @@ def test_the_version_decides_the_activation_of_the_gates(version: str, hard: boo
 
 
 @pytest.mark.parametrize(("version", "old"), [("2.3.0", True), ("", False)])
-@pytest.mark.slow
 def test_hard_sigmoid_means_what_the_version_of_keras_meant(version: str, old: bool, tmp_path: Path) -> None:
     """A file without a version may be of Keras 3, whose hard_sigmoid is another function."""
     arrays = {

@@ -151,7 +151,6 @@ def test_the_numbers_of_a_whole_batch(large: Path, tmp_path: Path, rnncli: Run, 
     np.testing.assert_allclose(mine, whole.outputs[0].values, rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shell: Run) -> None:
     path = tmp_path / "out.npy"
     line = f"rnncli run {shlex.quote(str(large))} --seed 5 --memory 3MB -f npy"

@@ -11,6 +11,8 @@ from oracle import keras
 from rnncli.cli.app import main
 from rnncli.models.keras import hdf5
 
+pytestmark = pytest.mark.slow
+
 L = keras.layers
 INPUT = "[[[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]]]"
 NOTE = "rnncli: note: only the weights of "
@@ -76,7 +78,6 @@ def note(capfd: pytest.CaptureFixture[str], path: Path, *more: str) -> str | Non
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize(("build", "names"), [(plain, ""), (between, "#lstm")])
-@pytest.mark.slow
 def test_the_note_names_what_can_be_run(
     build: Any, names: str, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +104,6 @@ class WithoutGraph(keras.Model):  # type: ignore[misc]
 @pytest.mark.parametrize(
     ("build", "suffix"), [(behind, "keras"), (behind, "h5"), (plain, "weights.h5"), (WithoutGraph, "keras")]
 )
-@pytest.mark.slow
 def test_there_is_no_note_where_model_would_fail(
     build: Any, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,14 +113,12 @@ def test_there_is_no_note_where_model_would_fail(
     assert note(capfd, path) is None
 
 
-@pytest.mark.slow
 def test_a_model_of_text_can_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.keras"
     text().save(path)
     assert "runs the layers of the file" in (note(capfd, path, "-l", "lstm") or "")
 
 
-@pytest.mark.slow
 def test_no_note_where_model_refuses_a_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.keras"
     custom_cell().save(path)
@@ -129,7 +127,6 @@ def test_no_note_where_model_refuses_a_cell(tmp_path: Path, capfd: pytest.Captur
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.slow
 def test_the_numbers_are_read_once(
     suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,6 @@ from rnncli import handbook
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson_page import write_lesson
 
-pytestmark = pytest.mark.slow
-
 TOPICS = [step.topics[0] for step in lesson.steps()]
 EXERCISES = [f"exercise-{exercise.number}" for exercise in lesson.exercises()]
 LIVE = [step.topics[0] for step in lesson.steps() if step.commands[0].split()[1] in ("run", "trace")]

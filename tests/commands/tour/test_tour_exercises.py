@@ -292,7 +292,6 @@ def test_a_verdict_in_korean_and_as_json(rnncli: Run) -> None:
     assert verdict["why"].startswith("The number of time steps")
 
 
-@pytest.mark.slow
 def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
     """Without a seed one is drawn and printed."""
     command = shell("rnncli tour --exercise 2").stdout.splitlines()[-1]

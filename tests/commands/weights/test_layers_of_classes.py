@@ -13,7 +13,7 @@ from oracle import keras
 
 from rnncli.cli.app import main
 
-pytestmark = pytest.mark.usefixtures("files_are_read_here")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("files_are_read_here")]
 
 L = keras.layers
 X = np.zeros((1, 4, 3), "float32")
@@ -108,7 +108,6 @@ def list_classes(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[st
      {f"{block}/{layer}": kind for block in ("a", "b")
       for layer, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()}),
 ])  # fmt: skip
-@pytest.mark.slow
 def test_every_layer_is_found(
     build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -122,7 +121,6 @@ def test_every_layer_is_found(
         assert list(list_classes(capfd, f"{path}#{layer}")[0]) == [layer]
 
 
-@pytest.mark.slow
 def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = EncoderDecoder()
     model(X)
@@ -146,7 +144,6 @@ CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\
     (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, TO_TORCH, CONVERTED),
     (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
 ])  # fmt: skip
-@pytest.mark.slow
 def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     build: Any, file: str, name: str, inside: dict[str, str], why: str, command: str, said: str,
     tmp_path: Path, capfd: pytest.CaptureFixture[str],
@@ -163,7 +160,6 @@ def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     assert main(command.replace("PATH", f"{path}#lstm").split()) == 0
 
 
-@pytest.mark.slow
 def test_run_names_custom_layers_that_may_be_recurrent(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +196,6 @@ def save(folder: Path, suffix: str) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.slow
 def test_every_recurrent_layer_is_listed(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     file, _ = save(tmp_path, suffix)
     done = rnncli("weights", file, "-f", "json", cwd=tmp_path)
@@ -219,7 +214,6 @@ def test_every_recurrent_layer_is_listed(rnncli: Run, tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.slow
 def test_a_conversion_leaves_none_of_them_out(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     file, reader = save(tmp_path, suffix)
     said = rnncli("weights", file, "--to", "keras", "-f", "json", cwd=tmp_path).refusal()
@@ -232,7 +226,6 @@ def test_a_conversion_leaves_none_of_them_out(rnncli: Run, tmp_path: Path, suffi
             assert any(array.shape == wanted.shape and (array == wanted).all() for array in shown)
 
 
-@pytest.mark.slow
 def test_a_cell_of_ones_own_is_said_to_be_unknown(rnncli: Run, tmp_path: Path) -> None:
     @keras.saving.register_keras_serializable("tests_inner_layers")
     class OwnCell(L.SimpleRNNCell):  # type: ignore[misc, name-defined]

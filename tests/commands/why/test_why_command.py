@@ -58,13 +58,11 @@ def test_an_empty_message_ends_with_2(rnncli: Run, text: str) -> None:
         assert "the message is empty" in done.stderr
 
 
-@pytest.mark.slow
 def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
     done = shell(f"printf '\\xff\\xfe\\x00 {MESSAGE} \\xff' | rnncli why").success()
     assert "(1, 60)" in done.stdout
 
 
-@pytest.mark.slow
 def test_the_name_of_a_file_is_not_a_message(rnncli: Run, shell: Run, tmp_path: Path) -> None:
     file = tmp_path / "error log.txt"
     file.write_text(TRACEBACK)
