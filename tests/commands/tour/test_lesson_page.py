@@ -264,6 +264,7 @@ def test_axe_finds_nothing_in_the_deck(lesson_at: Opens, scheme: str) -> None:
         assert found == [], (name, json.dumps(found, indent=1)[:3000])
 
 
+@pytest.mark.slow
 def test_the_answers_can_be_left_out() -> None:
     assert 'class="answer"' in write_lesson("en")
     assert 'class="answer"' not in write_lesson("en", answers=False)
