@@ -155,11 +155,9 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     shape = ("--input-shape", "1,1,2", "--fill", "zeros")
     done = rnncli("compare", "-l", layer, *shape, "--expect", "[[0]]", "--atol", "1").success()
     for words in (
-        "every number in kernel, recurrent_kernel is the same",
-        "every input is 0",
-        "with one unit",
+        "every number in kernel, recurrent_kernel is the same", "every input is 0", "with one unit",
         "one time step",
-    ):
+    ):  # fmt: skip
         assert words in done.stderr
     assert "proves little" not in rnncli("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]").stderr
     nothing = ("compare", "-l", "gru", "--seed", "1", "--expect", '[["NaN", "NaN", "NaN"]]')

@@ -254,14 +254,9 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
     now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
 
     for change in (
-        set_rows(),
-        set_rows(return_sequences=True),
-        set_rows(seed=7),
-        set_input((0, 0, 0), 2.0),
-        set_rows(units=2),
-        set_rows(**changed_options),
-        set_rows(use_bias=False),
-    ):
+        set_rows(), set_rows(return_sequences=True), set_rows(seed=7), set_input((0, 0, 0), 2.0),
+        set_rows(units=2), set_rows(**changed_options), set_rows(use_bias=False),
+    ):  # fmt: skip
         changed = change(now)
         shown = command(changed)
         assert shown is not None

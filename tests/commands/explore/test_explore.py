@@ -409,15 +409,11 @@ def test_typed_values_of_rows() -> None:
         ("calls", "left", 1, "calls is 0."),
         ("calls", "right", 2, "no returned number changed; both calls return the same numbers"),
         ("stateful", " ", True, "every returned number changed"),
-        (
-            "calls",
-            "left",
-            1,
-            "every returned number changed; stateful has no effect on the first call; set calls to 2",
-        ),
+        ("calls", "left", 1,
+         "every returned number changed; stateful has no effect on the first call; set calls to 2"),
         ("calls", "right", 2, "every returned number changed"),
         ("dtype", "right", "float64", "every returned number changed"),
-    ):
+    ):  # fmt: skip
         explorer.option(name, "enter" if typed not in ("left", "right", " ") else typed)
         if explorer.asked is not None:
             explorer.type(typed)

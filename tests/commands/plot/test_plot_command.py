@@ -66,12 +66,9 @@ def test_the_terminal_names_everything(rnncli: Run) -> None:
 def test_the_terminal_shows_korean_labels(rnncli: Run) -> None:
     shown = rnncli("plot", MASKED, *LAYERS, "--terminal", env={"LANG": "ko_KR.UTF-8"}).stdout
     for text in (
-        "배치 0 (0..1), 시드 1, 엔진 numpy",
-        "0번 층, 역방향: 망각 게이트",
-        "1번 층: 은닉 상태",
-        "마스킹됨: 상태 유지",
-        "역방향: 셀 상태",
-    ):
+        "배치 0 (0..1), 시드 1, 엔진 numpy", "0번 층, 역방향: 망각 게이트", "1번 층: 은닉 상태",
+        "마스킹됨: 상태 유지", "역방향: 셀 상태",
+    ):  # fmt: skip
         assert text in shown
     english = re.sub(
         r"xx+|forget|input|output|hidden|cell|candidate|update|reset", "", shown.split("\n", 3)[3]

@@ -32,13 +32,8 @@ def test_a_chosen_number_that_is_gone_is_replaced_by_the_nearest(opens: Any, mer
     page.page.get_by_label("return_sequences").check()
     assert chosen(page) == "hidden_states[0,3,1]"
     for text in (
-        "hidden_states[0,3,2]",
-        "hidden_states[0,4,0]",
-        "cell[0,0,2]",
-        "x[0,0,5]",
-        "x[1,0,0]",
-        "cell[0,-1,0]",
-    ):
+        "hidden_states[0,3,2]", "hidden_states[0,4,0]", "cell[0,0,2]", "x[0,0,5]", "x[1,0,0]", "cell[0,-1,0]",
+    ):  # fmt: skip
         with pytest.raises(Exception, match="there is no such number"):
             page.ask(f"rnncli.explain('{text}')")
         with pytest.raises(Exception, match="there is no such number"):

@@ -96,11 +96,9 @@ def test_a_layer_above_one_that_turns_its_steps_names_those_that_it_reads(opens:
     assert page.page.get_by_label("sentence").input_value() == "the film is good"
     title = page.page.locator(".equation h2")
     for address, word in (
-        ("0/hidden[0,0,0]", "the (t=0)"),
-        ("1/hidden[0,0,0]", "good (t=0)"),
-        ("hidden_states[0,0,0]", "good (t=3)"),
-        ("x[0,3,0]", "good (t=3)"),
-    ):
+        ("0/hidden[0,0,0]", "the (t=0)"), ("1/hidden[0,0,0]", "good (t=0)"),
+        ("hidden_states[0,0,0]", "good (t=3)"), ("x[0,3,0]", "good (t=3)"),
+    ):  # fmt: skip
         page.number(address).click()
         assert word in title.inner_text()
 

@@ -305,13 +305,11 @@ def test_what_contradicts_the_order_shows_both_readings(rnncli: Any, tmp_path: P
 def test_one_sequence_has_no_other_order(tmp_path: Path) -> None:
     path, x = saved(nn.GRU(4, 2), tmp_path / "m.pt"), X[0]
     for options, said in (
-        (
-            {"initial_state": [np.zeros((5, 2))]},
-            "last_hidden_state has shape (5, 2), but the layer needs (1, 2)",
-        ),
+        ({"initial_state": [np.zeros((5, 2))]},
+         "last_hidden_state has shape (5, 2), but the layer needs (1, 2)"),
         ({"lengths": [1] * 5}, "5 lengths given for 1 sequence.\nGive one length"),
         ({"mask": np.ones((5, 1))}, "the mask is (5, 1), but the input is (1, 5, 4)."),
-    ):
+    ):  # fmt: skip
         with pytest.raises(InputError) as caught:
             package.run(x, model=path, **options)
         assert said in str(caught.value)
