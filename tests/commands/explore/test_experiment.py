@@ -2,14 +2,16 @@
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command import ROOT
+from command import ROOT, Run
 from own_cells import ACCUMULATOR, MGU, NASTY
 
+from rnncli.cli import pager, terminal
 from rnncli.commands.explore import options
 from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.experiment import (
@@ -361,3 +363,17 @@ def test_a_change_has_its_command() -> None:
     held = compute_experiment(row.change(state.experiment, "beta=0.5"))
     assert (held.trace.trace[0].parts[Label("beta", kind="activation")] == 0.5).all()
     assert "--hold beta=0.5" in str(command(held.experiment, None))
+
+
+def test_a_textual_that_is_too_old_or_missing_is_named(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("textual")
+    monkeypatch.setattr(pager, "is_possible", lambda: True)
+    monkeypatch.setattr(terminal, "stderr_is_terminal", lambda: True)
+    monkeypatch.setattr("textual.__version__", "6.12.0", raising=False)
+    old = rnncli("explore")
+    monkeypatch.delitem(sys.modules, "rnncli.commands.explore.app", raising=False)
+    monkeypatch.setitem(sys.modules, "textual", None)
+    missing = rnncli("explore")
+    assert (old.returncode, missing.returncode) == (3, 3)
+    assert "textual 6.12.0 is installed; explore needs 7 or later" in old.stderr
+    assert "pip install textual" in missing.stderr

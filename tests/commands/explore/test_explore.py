@@ -24,7 +24,6 @@ from looks import matches_golden
 from own_cells import ACCUMULATOR, NASTY
 from rich.console import Console
 
-from rnncli.cli import pager, terminal
 from rnncli.commands.explore import experiment, options
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
 from rnncli.commands.explore.lines import equations_page
@@ -44,9 +43,8 @@ from textual.widgets import Input, Static
 
 from rnncli.commands.explore.app import KEYS, PATIENCE, ExploreApp
 
+pytestmark = pytest.mark.slow
 SEEDED = "rnncli run -l lstm --return-sequences --return-state --seed 42"
-
-
 OPEN: list[Explorer] = []
 
 
@@ -170,7 +168,6 @@ SCREENS = {
 """Keys of one screen after the other."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("size", "lang"), [((80, 24), "en"), ((120, 40), "ko")])
 def test_screens(size: tuple[int, int], lang: str) -> None:
     explorer = Explorer(size=size, lang=lang)
@@ -181,7 +178,6 @@ def test_screens(size: tuple[int, int], lang: str) -> None:
         assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", "\n".join(lines) + "\n"), name
 
 
-@pytest.mark.slow
 def test_picture_of_the_readme() -> None:
     explorer = Explorer("rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
     explorer.press("tab", "down", "down", "right", "right", "right")
@@ -195,7 +191,6 @@ def test_picture_of_the_readme() -> None:
     assert matches_golden("explore", "readme.svg", svg.TEXT.sub(svg._place, drawing))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "name", "pressed", "said", "page"), [
     ("lstm", "return_sequences", " ", "returned now: hidden_states (1, 4, 3)", "return_sequences"),
     ("lstm", "return_state", " ", "returned now: last_hidden_state (1, 3)", "return_state"),
@@ -217,7 +212,6 @@ def test_a_row_says_what_it_means_and_did(layer: str, name: str, pressed: str, s
     assert said in explorer.message
 
 
-@pytest.mark.slow
 def test_what_the_last_change_changed_is_marked_once_a_row() -> None:
     explorer = Explorer("rnncli run -l gru --return-sequences --seed 42")
     explorer.option("reset_after", " ")
@@ -228,7 +222,6 @@ def test_what_the_last_change_changed_is_marked_once_a_row() -> None:
     assert not explorer.shows("•")
 
 
-@pytest.mark.slow
 def test_halves_and_masked_steps_are_marked() -> None:
     explorer = Explorer("rnncli run -l bilstm --return-sequences --seed 42", (120, 40))
     explorer.press("1", "]", "m")
@@ -240,7 +233,6 @@ def test_halves_and_masked_steps_are_marked() -> None:
     assert sum("│" in line for line in explorer.lines()) == 2  # the title, and the state
 
 
-@pytest.mark.slow
 def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> None:
     masked = "rnncli run -l lstm --return-sequences --seed 7 --mask '[[true,true,false,true]]'"
     explorer = Explorer(masked, (100, 70))
@@ -267,7 +259,6 @@ def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> 
     assert (hidden.partition(" ")[0], heading) == ("hidden", "unit 0 · t=1")
 
 
-@pytest.mark.slow
 def test_a_hold_has_no_number_and_no_mark_at_a_masked_step() -> None:
     masked = "rnncli run -l lstm --seed 7 --mask '[[true,true,false,true]]' --hold forget=1@2:"
     explorer = Explorer(masked, (100, 70))
@@ -281,7 +272,6 @@ def test_a_hold_has_no_number_and_no_mark_at_a_masked_step() -> None:
     assert explorer.shows("* 1.0000")
 
 
-@pytest.mark.slow
 def test_a_difference_of_equal_infinities_is_zero() -> None:
     explorer = Explorer("rnncli run '[[[1], [1e39]]]' -l simple_rnn --activation relu --seed 3")
     explorer.press("4", "h")
@@ -291,7 +281,6 @@ def test_a_difference_of_equal_infinities_is_zero() -> None:
     assert not np.isfinite(explorer.state.shown.trace.trace[0].parts[Label("hidden", kind="")]).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("size", [(40, 12), (12, 5), (200, 60), (1, 1)])
 def test_any_size_shows_the_keys_in_its_last_line(size: tuple[int, int], lang: str) -> None:
@@ -305,7 +294,6 @@ def test_any_size_shows_the_keys_in_its_last_line(size: tuple[int, int], lang: s
             assert "Tab" in lines[-1] or "Enter" in lines[-1] or "key" in lines[-1] or "키" in lines[-1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layer", [
     "-l lstm", "-l lstm --return-sequences --return-state",
     "-l gru --go-backwards --return-sequences --return-state", "-l bilstm --return-sequences --return-state",
@@ -332,7 +320,6 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
             assert explained(moved).value == table.values[row, column]
 
 
-@pytest.mark.slow
 def test_the_largest_terms_are_listed() -> None:
     explorer = Explorer("rnncli run -l lstm --units 64 --seed 42")
     shown = drawn(equations_page(explorer.state, View(width=80))).splitlines()
@@ -345,7 +332,6 @@ def test_the_largest_terms_are_listed() -> None:
     assert sum("the other 30 terms" in line for line in lines) == 4
 
 
-@pytest.mark.slow
 def test_the_time_step_of_a_state_is_the_one_at_which_it_was_computed() -> None:
     explorer = Explorer("rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
     explorer.press("1", "end", *["down"] * 4)
@@ -367,7 +353,6 @@ def test_the_time_step_of_a_state_is_the_one_at_which_it_was_computed() -> None:
     assert joined.message.startswith("a state has one time step")
 
 
-@pytest.mark.slow
 def test_a_gate_is_held_by_keys_and_released() -> None:
     explorer = Explorer()
     explorer.press("d")
@@ -390,7 +375,6 @@ def test_a_gate_is_held_by_keys_and_released() -> None:
     assert explorer.value("hold") == "forget[:, 0]=1@2:"
 
 
-@pytest.mark.slow
 def test_typed_values_of_rows() -> None:
     explorer = Explorer()
     for name, typed, value, said in (
@@ -428,7 +412,6 @@ def test_typed_values_of_rows() -> None:
     assert explorer.value("seed") == 42
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("pressed", "text", "caret", "with_pasted"), [
     ("", "42", 2, "12"), ("7", "7", 1, "712"), ("backspace", "", 0, "12"), ("end 7", "427", 3, "42712"),
     ("left 7", "742", 1, "71242"), ("home delete 7", "72", 1, "7122"),
@@ -453,7 +436,6 @@ NUMBER = ("2", "right", "down", "enter", "9", "enter")
 MASK = ("1", "]", "m")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("given", "pressed", "shown"), [
     ("", MASK, "rnncli run --mask '[[true,false,true,true]]' -l lstm --return-sequences --seed 3"),
     ("", NUMBER, "rnncli run '[[[0.1,4.2,1.5,1.1,2.8],[1.0,9.0,"),
@@ -479,7 +461,6 @@ def test_an_edit_gives_the_shortest_command_and_the_same_numbers(
     np.testing.assert_array_equal(np.array(tensor["values"], values.dtype), values)
 
 
-@pytest.mark.slow
 def test_it_starts_with_the_seed_of_the_lesson(rnncli: Run) -> None:
     shown = json.loads(rnncli("run", "-l", "lstm", "--seed", "7", "-f", "json").stdout)["outputs"][0][
         "values"
@@ -491,7 +472,6 @@ def test_it_starts_with_the_seed_of_the_lesson(rnncli: Run) -> None:
         assert Explorer(f"rnncli run {given} -l lstm").state.experiment.case.seed == seed
 
 
-@pytest.mark.slow
 def test_e_shows_the_terms_or_the_sums_in_every_view() -> None:
     explorer = Explorer(size=(100, 40))
     for view in ("1", "4"):
@@ -504,7 +484,6 @@ def test_e_shows_the_terms_or_the_sums_in_every_view() -> None:
         assert explorer.lines() == usual
 
 
-@pytest.mark.slow
 def test_the_question_for_a_hold_begins_with_an_example_that_works() -> None:
     for layer in ("lstm", "gru", "simple_rnn", "bilstm"):
         explorer = Explorer(f"rnncli run -l {layer} --seed 7")
@@ -518,7 +497,6 @@ def test_the_question_for_a_hold_begins_with_an_example_that_works() -> None:
         assert [hold.text for hold in explorer.state.experiment.case.hold] == [example]
 
 
-@pytest.mark.slow
 def test_numbers_are_edited_and_undone() -> None:
     explorer = Explorer()
     explorer.press("2", "right", "down", "enter", "9", "enter")
@@ -551,7 +529,6 @@ def test_numbers_are_edited_and_undone() -> None:
     assert explorer.state.experiment.case.weights is None
 
 
-@pytest.mark.slow
 def test_time_unit_sequence_and_mask() -> None:
     explorer = Explorer("rnncli run --input-shape 2,4,5 --fill arange -l gru --return-sequences --seed 42")
     explorer.press("1", "down", "right", "]")
@@ -578,7 +555,6 @@ def test_time_unit_sequence_and_mask() -> None:
     assert explorer.shows("rounding")  # the last line
 
 
-@pytest.mark.slow
 def test_the_mouse() -> None:
     explorer = Explorer("rnncli run -l bilstm --return-sequences --seed 42")
 
@@ -606,7 +582,6 @@ def test_the_mouse() -> None:
     assert explorer.value("bidirectional")
 
 
-@pytest.mark.slow
 def test_every_key_is_in_the_help_and_has_an_action() -> None:
     assert len({key.key for key in KEYS}) == len(KEYS)
     for key in KEYS:
@@ -626,7 +601,6 @@ def model_with_two_layers(path: Path, *names: str) -> None:
     np.savez(path, allow_pickle=False, **weights)
 
 
-@pytest.mark.slow
 def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model_with_two_layers(tmp_path / "m.npz", "enc", "dec")
@@ -645,7 +619,6 @@ def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path, monkeypatch: 
     assert explorer.state.experiment.is_edited
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["gru", "bilstm"])
 def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
     explorer = Explorer(f"rnncli run -l {layer} --seed 42", (80, 40))
@@ -660,7 +633,6 @@ def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
         assert explorer.value(row.name) == row.value, row.name
 
 
-@pytest.mark.slow
 def test_names_that_a_terminal_obeys_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of files, features and layers of a model: escapes, controls, and marks that turn text around."""
     monkeypatch.chdir(tmp_path)
@@ -691,7 +663,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go.set()
 
 
-@pytest.mark.slow
 def test_the_screen_is_laid_out_anew_after_a_resize() -> None:
     explorer = Explorer()
     explorer.press("?")
@@ -705,7 +676,6 @@ def test_the_screen_is_laid_out_anew_after_a_resize() -> None:
     assert explorer.app.return_code == 0
 
 
-@pytest.mark.slow
 def test_keys_that_come_at_once_end_a_question_or_the_help_once() -> None:
     explorer = Explorer()
     explorer.run(explorer.pilot.press("2", "enter"))
@@ -723,7 +693,6 @@ def test_keys_that_come_at_once_end_a_question_or_the_help_once() -> None:
     assert explorer.app.return_code is None
 
 
-@pytest.mark.slow
 def test_keys_go_on_while_it_computes(gate: threading.Event) -> None:
     explorer = Explorer()
     explorer.waits = False
@@ -750,7 +719,6 @@ def test_keys_go_on_while_it_computes(gate: threading.Event) -> None:
     assert not explorer.shows("computing...")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("fails", "dtype", "units"), [(False, "float64", 4), (True, "float32", 3)])
 def test_a_change_that_reads_a_file_leaves_the_screen_free(
     fails: bool, dtype: str, units: int, monkeypatch: pytest.MonkeyPatch
@@ -784,7 +752,6 @@ def test_a_change_that_reads_a_file_leaves_the_screen_free(
     assert values() == ("float32", 3)
 
 
-@pytest.mark.slow
 def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> None:
     monkeypatch.chdir(tmp_path)
     explorer = Explorer()
@@ -808,7 +775,6 @@ def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: 
     assert '"hidden_states"' in done.stdout
 
 
-@pytest.mark.slow
 def test_the_command_palette_speaks_korean() -> None:
     explorer = Explorer(lang="ko")
     explorer.press(*HOLD, "enter", "ctrl+p")
@@ -819,7 +785,6 @@ def test_the_command_palette_speaks_korean() -> None:
     assert not explorer.state.is_waiting
 
 
-@pytest.mark.slow
 def test_the_program_ends_while_it_computes() -> None:
     code = """
 import asyncio, time
@@ -835,26 +800,6 @@ asyncio.run(start())
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_without_textual_the_package_is_named(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pager, "is_possible", lambda: True)
-    monkeypatch.setattr(terminal, "stderr_is_terminal", lambda: True)
-    monkeypatch.delitem(sys.modules, "rnncli.commands.explore.app")
-    monkeypatch.setitem(sys.modules, "textual", None)
-    done = rnncli("explore")
-    assert done.returncode == 3, done.stderr
-    assert "pip install textual" in done.stderr
-
-
-def test_a_textual_that_is_too_old_is_named(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pager, "is_possible", lambda: True)
-    monkeypatch.setattr(terminal, "stderr_is_terminal", lambda: True)
-    monkeypatch.setattr("textual.__version__", "6.12.0", raising=False)
-    done = rnncli("explore")
-    assert done.returncode == 3, done.stderr
-    assert "textual 6.12.0 is installed; explore needs 7 or later" in done.stderr
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "first_line", "message", "asks"),
     [(NASTY, "seen", "", True), (ACCUMULATOR, "hidden state", "this cell has no gates to hold", False)],

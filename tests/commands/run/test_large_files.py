@@ -67,19 +67,17 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> float:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process knows its peak otherwise elsewhere")
+@pytest.mark.slow
 class TestMemory:
-    @pytest.mark.slow
     def test_the_file_is_never_held(self, large: Path, tmp_path: Path, nothing: float) -> None:
         flags = ["--engine", "numpy", "--return-sequences", "--quiet"]
         some = ["run", str(large), *flags, "--memory", "8MB", "-o", str(tmp_path / "out.npz")]
         assert peak(*some) < nothing + 25
 
-    @pytest.mark.slow
     def test_nor_where_it_is_cast(self, large: Path, tmp_path: Path, nothing: float) -> None:
         flags = ["--engine", "numpy", "--quiet", "--dtype", "float64", "--memory", "8MB"]
         assert peak("run", str(large), *flags, "-o", str(tmp_path / "out.npy")) < nothing + 50
 
-    @pytest.mark.slow
     def test_nor_are_the_results(self, large: Path, tmp_path: Path, nothing: float) -> None:
         """76 MB of them as numbers, in text two and a half times as many."""
         flags = ["--engine", "numpy", "--units", "38", "-l", "gru", "-l", "gru"]
@@ -184,21 +182,19 @@ def all_of(terminal: int) -> bytes:
     return said
 
 
+@pytest.mark.slow
 class TestProgress:
     args = ("--seed", "1", "--memory", "2MB", "--engine", "numpy", "-f", "npy")
 
-    @pytest.mark.slow
     def test_on_a_terminal(self, large: Path) -> None:
         said = on_terminal("run", str(large), *self.args)
         assert "2621/2621" in said
         assert re.search(r"[\d,]+/s", said)
         assert re.search(r"\d:\d\d:\d\d", said)
 
-    @pytest.mark.slow
     def test_not_if_quiet(self, large: Path) -> None:
         assert on_terminal("run", str(large), *self.args, "--quiet") == ""
 
-    @pytest.mark.slow
     def test_not_among_the_numbers(self, large: Path) -> None:
         said = on_terminal("run", str(large), *self.args[:-1], "csv", both=True)
         assert "sequences" not in said
@@ -282,11 +278,11 @@ sys.exit(app.main(sys.argv[1:]))
 """The command as it is for much longer inputs."""
 
 
+@pytest.mark.slow
 class TestLongInputs:
     args = ("run", "--input-shape", "1,40000,8", "--seed", "1", "--engine", "numpy")
     command = (sys.executable, "-c", IMPATIENT)
 
-    @pytest.mark.slow
     def test_what_it_needs_is_said_before_bars_of_numbers_and_steps(self) -> None:
         shown = on_terminal(*self.args, "-l", "gru", "--units", "32", command=[*self.command])
         said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
@@ -296,17 +292,14 @@ class TestLongInputs:
         assert re.search(r"time steps.*\d:\d\d:\d\d", said)
         assert (shown.count("\x1b[?25l"), shown.count("\x1b[?25h")) == (2, 2)  # the cursor is back
 
-    @pytest.mark.slow
     def test_in_korean(self) -> None:
         said = on_terminal(*self.args, "--lang", "ko", command=[*self.command])
         assert "(1, 40000, 8) 입력과 층에는 메모리 3.7 MiB가 필요합니다." in said
         assert re.search(r"/320000\S* 난수", said)
 
-    @pytest.mark.slow
     def test_not_if_quiet(self) -> None:
         assert on_terminal(*self.args, "--quiet", command=[*self.command]) == ""
 
-    @pytest.mark.slow
     def test_into_a_file_only_what_it_needs(self) -> None:
         done = subprocess.run(
             [*self.command, *self.args], env=environment(), capture_output=True, text=True, check=True
