@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
@@ -121,6 +122,13 @@ def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnncli.process import child_process
 
     monkeypatch.setattr(child_process, "PATIENCE", PATIENCE)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of the test's own, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

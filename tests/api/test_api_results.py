@@ -107,10 +107,7 @@ hidden = "status * timestep"
     ("@namesakes.toml", "status", "status/activation, status/layer"),
     ("@namesakes.toml", "timestep", "timestep/activation, timestep/layer"),
 ])  # fmt: skip
-def test_a_name_of_two_arrays_of_a_trace_is_refused(
-    layer: str, name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_name_of_two_arrays_of_a_trace_is_refused(layer: str, name: str, meant: str, here: Path) -> None:
     Path("namesakes.toml").write_text(NAMESAKES)
     found = rnncli.trace(layer=layer, seed=1)
     with pytest.raises(KeyError, match=f"there are two arrays '{name}'. Name one: {meant}\\."):

@@ -223,18 +223,14 @@ def test_a_cell_without_weights(rnncli: Run, tmp_path: Path) -> None:
     ("@own.toml(4, rate='a')",
      "@Own: rate='a' is not a number.\n  @own.toml(4, rate='a')\n               ^^^^\nThe default is 0.5."),
 ])  # fmt: skip
-def test_a_bad_name(
-    layer: str, said: str, rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_bad_name(layer: str, said: str, rnncli: Run, here: Path) -> None:
     Path("own.toml").write_text(GOOD)
     Path("sub.toml").mkdir()
     done = rnncli("run", "-l", layer)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"rnncli: {said}\n")
 
 
-def test_flags_that_a_cell_lacks(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_flags_that_a_cell_lacks(rnncli: Run, here: Path) -> None:
     Path("own.toml").write_text(GOOD)
     options = "units, activation, rate, use_bias, kernel_initializer, recurrent_initializer, bias_initializer"
     done = rnncli("run", "-l", "@own.toml", "--recurrent-activation", "relu")

@@ -18,15 +18,14 @@ LISTS = INPUTS.tolist()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(here: Path) -> Path:
     """A folder with `mgu.toml`, `slstm.toml` and `my cells/a (b).toml`, which is current."""
-    monkeypatch.chdir(tmp_path)
     for name in ("mgu", "slstm"):
-        (tmp_path / f"{name}.toml").write_text((ROOT / f"samples/cells/{name}.toml").read_text())
-    (tmp_path / "my cells").mkdir()
-    (tmp_path / "my cells" / "a (b).toml").write_bytes((tmp_path / "mgu.toml").read_bytes())
-    (tmp_path / "x.json").write_text(json.dumps(LISTS))
-    return tmp_path
+        (here / f"{name}.toml").write_text((ROOT / f"samples/cells/{name}.toml").read_text())
+    (here / "my cells").mkdir()
+    (here / "my cells" / "a (b).toml").write_bytes((here / "mgu.toml").read_bytes())
+    (here / "x.json").write_text(json.dumps(LISTS))
+    return here
 
 
 def run_json(rnncli: Run, *words: str, stdin: str | None = None) -> dict[str, Any]:

@@ -37,10 +37,9 @@ Arrays = dict[str, np.ndarray]
 
 
 @pytest.fixture
-def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "kernel.toml").write_text(KERNEL)
-    return tmp_path
+def kernel(here: Path) -> Path:
+    (here / "kernel.toml").write_text(KERNEL)
+    return here
 
 
 def arrays() -> Arrays:

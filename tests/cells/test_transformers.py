@@ -153,17 +153,16 @@ def test_mlstm(timesteps: int) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
-def test_the_script_of_the_page(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_of_the_page(lang: str, here: Path) -> None:
     """What it asserts holds."""
     page = handbook.read("cells", lang)
     script = next(
         code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "MambaMixer" in code
     )
     assert copying_lines("mamba") in script
-    (tmp_path / "mamba.toml").write_text((CELLS / "mamba.toml").read_text(encoding="utf-8"))
-    monkeypatch.chdir(tmp_path)
+    (here / "mamba.toml").write_text((CELLS / "mamba.toml").read_text(encoding="utf-8"))
     exec(script, {})
-    assert {file.name for file in tmp_path.iterdir()} > {"x.npy", "weights.npz", "states.npz"}
+    assert {file.name for file in here.iterdir()} > {"x.npy", "weights.npz", "states.npz"}
 
 
 SMALL = {"vocab_size": 9, "hidden_size": 16, "num_hidden_layers": 2}

@@ -219,10 +219,9 @@ def test_names_that_a_shell_or_a_terminal_obeys_are_not_offered(
         assert sorted(complete("m.safetensors#")) == sorted(f"m.safetensors#{name}" for name in NAMES)
 
 
-def test_files_with_such_names_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_files_with_such_names_are_not_offered(here: Path) -> None:
     for name in ("sent\x1b[2J.csv", "sent\nence.csv", "sent\x9b.csv", "sent ence.csv"):
-        (tmp_path / name).touch()
+        (here / name).touch()
     assert input_words("sent") == ["sentence", "sent ence.csv"]
 
 

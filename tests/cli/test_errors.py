@@ -73,19 +73,18 @@ def torch_weights(layer: str, features: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(here: Path) -> Path:
     """A folder with the files that the commands name."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
+    (here / "folder").mkdir()
     for name, text in TEXTS.items():
-        (tmp_path / name).write_text(text)
+        (here / name).write_text(text)
     np.save("in.npy", np.ones((1, 2, 2), "float32"))
     np.savez("lone.npz", np.ones((1, 2, 2), "float32"))
     np.savez("two_arrays.npz", a=np.ones((1, 2)), b=np.ones((1, 2)))
     np.savez("lstm.npz", **torch_weights("_l0", 5))
     np.savez("two.npz", **torch_weights("_l0", 2))
     np.savez("stack.npz", **torch_weights("_l0", 5), **torch_weights("_l1", 3))
-    return tmp_path
+    return here
 
 
 @pytest.mark.parametrize(("command", "what", "advice"), marked(REFUSED))

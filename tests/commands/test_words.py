@@ -216,9 +216,8 @@ def test_a_page_has_the_words(rnncli: Any, review: str, tmp_path: Path) -> None:
     (("sentence",), False),
 ])  # fmt: skip
 def test_a_page_about_nothing_else_is_about_note(
-    rnncli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], is_note: bool
+    rnncli: Any, here: Path, flags: tuple[str, ...], is_note: bool
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     done = rnncli("report", *flags, "-o", "page.html").success()
     data = page_data(Path("page.html").read_text())
     assert (data["features"] == ["temperature", "button"]) is is_note

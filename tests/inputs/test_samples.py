@@ -98,11 +98,10 @@ def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_cells_are_listed_and_printed(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_are_listed_and_printed(rnncli: Run, here: Path) -> None:
     """The command of the list runs each of them."""
     listed = json.loads(rnncli("samples", "-f", "json").stdout)["samples"]
     assert len(listed) == len(sample_files.SAMPLES) + len(sample_files.CELLS)
-    monkeypatch.chdir(tmp_path)
     for sample in sample_files.CELLS:
         (command,) = (one["command"] for one in listed if one["name"] == sample.name)
         first, second = command.split("; ")

@@ -601,9 +601,8 @@ def model_with_two_layers(path: Path, *names: str) -> None:
     np.savez(path, allow_pickle=False, **weights)
 
 
-def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    model_with_two_layers(tmp_path / "m.npz", "enc", "dec")
+def test_the_layers_of_a_model_are_chosen_in_a_row(here: Path) -> None:
+    model_with_two_layers(here / "m.npz", "enc", "dec")
     explorer = Explorer("rnncli run '[[1, 2], [3, 4]]' --model m.npz")
     assert explorer.value("in model") == "enc"
     explorer.press("3", "enter", "9", "enter")
@@ -633,12 +632,11 @@ def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
         assert explorer.value(row.name) == row.value, row.name
 
 
-def test_names_that_a_terminal_obeys_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_a_terminal_obeys_are_escaped(here: Path) -> None:
     """Of files, features and layers of a model: escapes, controls, and marks that turn text around."""
-    monkeypatch.chdir(tmp_path)
     evil = "a\x1b]0;b\x07\x9b\u202e"
     Path(f"{evil}.csv").write_text(f"{evil},{evil}2\n1,2\n3,4\n", encoding="utf-8")
-    model_with_two_layers(tmp_path / "m.npz", evil, "dec")
+    model_with_two_layers(here / "m.npz", evil, "dec")
     explorer = Explorer(shlex.join(["rnncli", "run", f"{evil}.csv", "--model", "m.npz"]), (150, 50))
     for pressed in ("2", "3", "4", "1", "e", "2", "enter", "escape"):
         explorer.press(pressed)
@@ -752,8 +750,7 @@ def test_a_change_that_reads_a_file_leaves_the_screen_free(
     assert values() == ("float32", 3)
 
 
-def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_save_and_copy(here: Path, rnncli: Run) -> None:
     explorer = Explorer()
     explorer.press("c")
     assert explorer.app.clipboard == SEEDED
@@ -771,7 +768,7 @@ def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: 
         explorer.press("s", *pressed.split())
         assert said in explorer.message
         assert explorer.state.command == "rnncli run experiment.json"
-    done = rnncli("run", str(tmp_path / "experiment.json"), "-f", "json").success()
+    done = rnncli("run", str(here / "experiment.json"), "-f", "json").success()
     assert '"hidden_states"' in done.stdout
 
 

@@ -51,10 +51,9 @@ LAYERS = [
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "own.toml").write_text(OWN, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def folder(here: Path) -> Path:
+    (here / "own.toml").write_text(OWN, encoding="utf-8")
+    return here
 
 
 @pytest.mark.parametrize("layer", LAYERS)

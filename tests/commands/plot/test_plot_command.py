@@ -41,17 +41,16 @@ def test_a_file_by_its_suffix_in_pixels(rnncli: Run, tmp_path: Path) -> None:
     (["volts.csv"], "plot needs matplotlib, which is not installed."),
 ])  # fmt: skip
 def test_without_matplotlib(
-    words: list[str], said: str, rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], said: str, rnncli: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No font is looked for; and the terminal needs none."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "volts.csv").write_text("전압\n1\n2\n")
+    (here / "volts.csv").write_text("전압\n1\n2\n")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = rnncli("plot", *words, "--seed", "1", "-o", "a.png")
     assert (done.returncode, done.stdout) == (3, "")
     assert said in done.stderr
     assert done.stderr.endswith("pip install matplotlib\n")
-    assert not (tmp_path / "a.png").exists()
+    assert not (here / "a.png").exists()
     assert rnncli("plot", *words, "--seed", "1", "--terminal").returncode == 0
 
 
@@ -120,10 +119,7 @@ def test_a_trace_where_onnx_is_faster(
     (["plot", "--seed", "1", "-o", "a.svg"], {"tensorflow", "matplotlib.pyplot"}),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_only_what_is_needed_is_loaded(
-    args: list[str], unwanted: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_only_what_is_needed_is_loaded(args: list[str], unwanted: set[str], here: Path) -> None:
     assert not unwanted & set(loaded_by(*args))
 
 

@@ -59,12 +59,11 @@ def test_what_was_written_and_how_to_open_it(
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_to_its_end(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "lesson.ipynb"
+def test_the_notebook_runs_to_its_end(rnncli: Run, here: Path) -> None:
+    path = here / "lesson.ipynb"
     assert rnncli("tour", "-o", str(path), "--lang", "ko").returncode == 0
     cells = json.loads(path.read_text())["cells"]
     assert sum(cell["cell_type"] == "markdown" for cell in cells) > 2 * len(lesson.steps())
-    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for cell in (cell for cell in cells if cell["cell_type"] == "code"):
         line = cell["source"]
