@@ -188,7 +188,7 @@ def _place_below(plan: DiagramPlan, sizes: Spacing, width: int, bottom: int) -> 
             start.x, start.y = sizes.end // 2 + index * (sizes.end + 8), level + LABEL + 8 + tall // 2
     if x := plan.values.get("x"):
         taken = len(below) * (sizes.end + 8)
-        room = width - 2 * (sizes.end + 20) if sizes.wide else width - taken - 2
+        room = width - 2 * (sizes.end + 40) if sizes.wide else width - taken - 2
         x.rows = min(x.rows, sizes.features)
         x.wide, x.high = min(room, x.rows * sizes.feature), 28
         x.x, x.y = (width if sizes.wide else width + taken) // 2, level + 12 + 14

@@ -54,6 +54,7 @@ PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
 """What follows them in the page about a layer, and in the lesson."""
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
+_SAID = re.compile(r"\bsay\(([^()\n]*)")
 _LEFT_OUT = re.compile(
     r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|,?\n *(?=[])}])|(?<=[\[({])\n",
     re.MULTILINE,
@@ -144,7 +145,9 @@ def write_page(
         import orjson
 
     scripts = (*SCRIPTS, *(PAGE if further is None else LESSON))
-    literals = dict.fromkeys(literal for name in scripts for literal in _LITERAL.findall(_read(name)))
+    sources = "\n".join(map(_read, scripts))
+    words = set(_LITERAL.findall("\n".join(_SAID.findall(sources))))
+    literals = (text for text in dict.fromkeys(_LITERAL.findall(sources)) if " " in text or text in words)
     korean = {text: said for text in literals if (said := View(lang="ko").say(text)) != text}
     data = {"lang": lang, "korean": korean, "layers": layers, **(further or {})}
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")

@@ -46,12 +46,13 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the whole document, without scripts, links or images."""
     page = lay_out(_page(answer, view, PAGE_WIDTH), view, PAGE_WIDTH, PHONE_WIDTH)
     title = escape("".join(span.text for span in page.title) or "rnncli")
-    style = styles.read("colors") + styles.read("page") + _prose(page)
+    body = _body(page, view)
+    style = styles.read("colors") + styles.read("page") + _prose(page) + _of_grid(body)
     text = (
         f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>\n:root {{ color-scheme: {view.theme or 'light dark'}; }}\n{style}"
-        f"</style>\n</head>\n<body>\n{_body(page, view)}\n</body>\n</html>\n"
+        f"</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
     file.write(text.encode())
 
@@ -61,11 +62,11 @@ def fragment(answers: Iterable[Answer], view: View) -> str:
     view = view._replace(width=view.width or NOTEBOOK_WIDTH)
     pages = [lay_out(_page(answer, view, NOTEBOOK_WIDTH), view, NOTEBOOK_WIDTH) for answer in answers]
     prose = next(filter(None, map(_prose, pages)), "")
-    rules = styles.read("page") + prose + styles.read("notebook")
+    text = "\n".join(_body(page, view) for page in pages)
+    rules = styles.read("page") + prose + _of_grid(text) + styles.read("notebook")
     style = re.sub(r"^(:root|body) \{", "& {", rules, flags=re.MULTILINE)
     name = "rnncli-prose" if prose else "rnncli"  # prose has styles that a table lacks
     scope = 4 * f".{name}"  # more classes than the selectors of notebooks have
-    text = "\n".join(_body(page, view) for page in pages)
     return f'<div class="{name}"><style>\n{scope} {{\n{style}}}\n</style>\n{text}\n</div>\n'
 
 
@@ -82,6 +83,10 @@ def _page(answer: Answer, view: View, width: int) -> Page:
 
 def _prose(page: PageLayout) -> str:
     return styles.read("prose") if any(isinstance(part, Heading) for part in page.parts) else ""
+
+
+def _of_grid(body: str) -> str:
+    return styles.read("grid") if '<table class="grid">' in body else ""
 
 
 def _body(page: PageLayout, view: View) -> str:

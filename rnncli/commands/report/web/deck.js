@@ -6,7 +6,7 @@ import { mount } from "./page.js";
 
 // Pixels of a swipe that turns a page, and of the window that a step at projector size fills.
 const SWIPE = 60;
-const PROJECTED = 1280;
+const PROJECTED = 1366;
 // Pixels of a window in which the text stands beside the layer.
 const BESIDE = 1080;
 // Where arrows and swipes have a meaning of their own.

@@ -13,6 +13,8 @@ const NARROWEST = 560;
 const SQUEEZE = { wide: 0.68, narrow: 0.9 };
 // How far a narrow drawing may be stretched.
 const STRETCH = 1.25;
+// The least height of a drawing, as a share of its layout: names and numbers keep their size.
+const LOWEST = { phone: 1, wide: 0.8 };
 // The size of a drawing that moves sideways, narrow and wide.
 const MOVING = [1.15, 0.85];
 const SHORT = { hidden: "h", cell: "c" };
@@ -41,7 +43,7 @@ export class Drawing {
     const most = this.isWide ? wide : wide * STRETCH;
     const moves = SQUEEZE[form] * wide > page.cellWidth;
     this.scale = moves ? MOVING[Number(this.isWide)] : Math.min(page.cellWidth, most) / wide;
-    const size = { "--wide": wide, "--high": high, "--most": `${most}px` };
+    const size = { "--wide": wide, "--high": high, "--most": `${most}px`, "--least": LOWEST[page.isNarrow ? "phone" : "wide"] / this.scale };
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
     if (moves) this.drawing.style.minWidth = `${wide * this.scale}px`;
     const drawing = moves ? scroll(page.say("The diagram of the cell"), this.drawing) : this.drawing;

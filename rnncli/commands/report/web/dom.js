@@ -61,13 +61,13 @@ export function choose(label, options, chosen, key, act) {
   return label ? make("label.toggle", label, " ", select) : select;
 }
 
-/** Return a number as text, with a minus sign; large and small ones in three digits. */
+/** Return a number as text, with a minus sign, but not of 0; large ones in three digits. */
 export function digits(value, decimals) {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   const text = size >= 10 ** (6 - decimals) ? value.toPrecision(3) : value.toFixed(decimals);
-  return text.replace("e+", "e").replaceAll("-", "−");
+  return text.replace("e+", "e").replaceAll("-", Number(text) ? "−" : "");
 }
 
 /** Return the number that a reader typed, with a point or a comma; NaN for any other text. */

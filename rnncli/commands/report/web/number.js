@@ -77,7 +77,8 @@ export class Numbers {
     const { element, scale, room, isBar, address, line } = number;
     const value = number.read();
     number.value = value;
-    const text = Number.isNaN(value) && line && page.isMasked(line) ? "" : fit(value, room);
+    const isMasked = Number.isNaN(value) && line !== null && page.isMasked(line);
+    const text = isMasked ? "" : fit(value, room);
     if (number.text !== text) {
       number.text = text;
       element.lastChild.textContent = text;
@@ -97,6 +98,7 @@ export class Numbers {
       set("--size", Math.abs(share - zero));
     } else set("--v", Number.isFinite(value) ? Math.min(Math.abs(value) / Math.max(high, -low), 1) : 0);
     element.classList.toggle("below", value < 0);
+    element.classList.toggle("skipped", isMasked);
     const change = page.changeOf(address, value);
     set("--glow", change && Math.min(0.4 + (3 * change) / (high - low), 1));
     element.classList.toggle("drag", canDrag(number));

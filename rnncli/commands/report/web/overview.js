@@ -131,7 +131,7 @@ export class Overview {
     for (const half of halves) {
       const { cell, backwards } = layer.halves[half];
       const way = backwards ? say("backward ←") : halves.length > 1 ? say("forward →") : "";
-      const hasRoom = (!page.isNarrow && page.tall.matches) || (cell.units === 1 && halves.length === 1);
+      const hasRoom = (!page.isNarrow && page.isTall) || (cell.units === 1 && halves.length === 1);
       const isDrawn = layer === page.layer && half === page.half;
       const arrow = halves.length > 1 && (backwards ? " ←" : " →");
       const gates = isDrawn && hasRoom ? cell.traced.filter((line) => !(line in cell.sameAs)) : [];
@@ -222,11 +222,16 @@ export class Overview {
   }
 
   update() {
-    const { page } = this;
+    const { page, sequence } = this;
     this.numbers.update();
     this.band.style.gridColumn = String(this.first + page.step);
     for (const [index, head] of this.heads.entries())
       head.setAttribute("aria-pressed", String(index % this.steps.length === page.step));
+    for (const step of this.steps) {
+      const isMasked = page.isMasked({ layer: this.chain[0], half: "forward", step, sequence });
+      this.heads[step].classList.toggle("skipped", isMasked);
+      this.heads[step].title = isMasked ? page.say("masked") : "";
+    }
     const { slopes } = page;
     for (const { bar, index } of this.matters) {
       const slope = slopes.layer === this.chain[0] && this.sequence === page.sequence ? Math.abs(slopes.x[index]) : 0;

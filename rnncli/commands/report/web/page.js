@@ -26,8 +26,8 @@ const PANEL = 384;
 const BESIDE_CELL = 314;
 // Most time steps of two sequences that stand side by side.
 const MOST_SIDE_BY_SIDE = 6;
-// Screens on which there is room for the gates over time.
-const TALL = "(min-height: 740px)";
+// The least heights at which there is room for the gates over time: of a page, and of the lesson, which has a bar.
+const TALL = [740, 800];
 
 /** Show a layer inside an element, and return what scripts may ask of it. */
 export function mount(root, data, { korean, lang, short = false }) {
@@ -69,11 +69,10 @@ class Page {
     Object.assign(this, { half: "forward", sequence: 0, at: {}, trail: [], before: null });
     this.play = new Play(this);
     Object.assign(this, { isDragging: false, left: data.leftOut, scales: new Map(), full: 0 });
-    this.tall = matchMedia(TALL);
     this.chosen = this.firstNumber();
     this.step = this.model.stepOfNumber(this.chosen);
     this.speak(lang);
-    this.tall.addEventListener("change", () => this.full && this.redraw());
+    addEventListener("resize", () => this.full && this.wasTall !== this.isTall && this.redraw());
     new ResizeObserver(() => root.clientWidth && root.clientWidth !== this.full && this.redraw()).observe(root);
     // Escape closes what hovering or the focus says, until something else is pointed at.
     addEventListener("keydown", ({ key }) => root.classList.toggle("quiet", key === "Escape"));
@@ -84,6 +83,10 @@ class Page {
         for (const picture of this.pictures ?? []) picture.paint?.();
       });
     }
+  }
+
+  get isTall() {
+    return innerHeight / (getComputedStyle(this.root).getPropertyValue("--scale") || 1) >= TALL[Number(this.short)];
   }
 
   speak(lang) {
@@ -143,6 +146,7 @@ class Page {
   render(width = this.root.clientWidth) {
     this.full = width;
     if (!width) return;
+    this.wasTall = this.isTall;
     const { short, left, root } = this;
     this.isNarrow = width < MIDDLE;
     const size = width >= WIDE ? "wide" : this.isNarrow ? "narrow" : "middle";
