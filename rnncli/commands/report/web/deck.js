@@ -210,11 +210,12 @@ class Deck {
     if (Math.abs(across) > Math.max(SWIPE, 2 * Math.abs(down))) this.turn(across < 0 ? 1 : -1);
   }
 
-  /** Show every step with its layers and its answer for the paper, and fold them again. */
+  /** Show every step with its layers, its answer and its commands for the paper, and fold them again. */
   unfold(open) {
+    this.html.classList.toggle("on-paper", open);
     for (const page of this.pages) page.hidden = !open && page !== this.shown;
-    for (const part of document.querySelectorAll("details:is(.answer, .look)")) part.open = open;
-    if (open) for (const root of document.querySelectorAll(".live")) this.layerIn(root);
+    for (const part of document.querySelectorAll("details:is(.answer, .commands, .look)")) part.open = open;
+    if (open) for (const root of document.querySelectorAll(".live")) this.layerIn(root).speak(this.lang);
   }
 }
 
