@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +210,39 @@ def test_the_handbook_is_inside(lesson_at: Opens) -> None:
     assert "rnncli help" not in " ".join(page.locator(".told > div > p").all_text_contents())
 
 
+def test_a_page_of_the_handbook_has_room(lesson_at: Opens) -> None:
+    page = lesson_at("#masks", width=1366, height=640)
+    summary = page.locator(".handbook summary:visible")
+    before = summary.bounding_box()["y"]
+    summary.click()
+    assert summary.bounding_box()["y"] == before
+    assert page.locator(".handbook:visible").bounding_box()["width"] > 700
+    above = """(text) => {
+      const { left, right, top } = text.getBoundingClientRect();
+      return text.contains(document.elementFromPoint((left + right) / 2, top + 5));
+    }"""
+    text = page.locator(".handbook:visible p").first
+    text.scroll_into_view_if_needed()
+    assert text.evaluate(above)
+
+
+def test_a_masked_step_is_marked_and_zero_has_no_sign(lesson_at: Opens) -> None:
+    page = lesson_at("#masks")
+    heads = page.locator(".step:visible .time")
+    marked = [heads.nth(index).get_attribute("title") for index in range(6)]
+    assert marked == ["", "", "", "masked", "", ""]
+    assert "line-through" in heads.nth(3).evaluate("(head) => getComputedStyle(head).textDecorationLine")
+    page.locator('.step:visible [data-key="mask"]').click()
+    assert heads.first.get_attribute("title") == "masked"
+    page = lesson_at("#gru", width=1366, height=640)
+    numbers = page.locator(".step:visible .overview .number").all_inner_texts()
+    assert "0.0" in numbers
+    assert "−0.0" not in numbers
+
+
 def test_without_script_it_is_one_long_page_with_contents(lesson_at: Opens) -> None:
     page = lesson_at(java_script_enabled=False)
+    assert page.locator("h1").bounding_box()["x"] >= 16
     for name in (*TOPICS, *EXERCISES):
         assert page.locator(f"#{name}").is_visible()
     assert page.locator(".deck-contents").is_visible()
@@ -236,6 +268,20 @@ def test_the_print_has_every_step_with_its_picture_its_table_and_its_answer(less
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
+def test_on_paper_the_picture_stands_with_its_text(lesson_at: Opens, lang: str) -> None:
+    page = lesson_at("#note", width=800, height=600)
+    page.get_by_label("Language").select_option(lang)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 739, "height": 979})  # what chromium --print-to-pdf prints on
+    height = "(name) => document.getElementById(name).closest('section').getBoundingClientRect().height"
+    for name in ("note", "gates", "masks"):
+        assert page.evaluate(height, name) <= 979, name
+    assert page.locator("#note ~ div code, #note ~ div pre.shell").last.is_visible()
+    assert page.get_by_text("rnncli trace note", exact=True).locator("visible=true").count() == 1
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_step_takes_three_screens_of_a_phone_at_most(lesson_at: Opens, lang: str) -> None:
     page = lesson_at(width=390, height=844, is_mobile=True, has_touch=True)
     page.get_by_label("Language").select_option(lang)
@@ -243,6 +289,101 @@ def test_a_step_takes_three_screens_of_a_phone_at_most(lesson_at: Opens, lang: s
         page.evaluate(f"location.hash = '{name}'")
         wait_for(page, name)
         assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 844, name
+
+
+def test_on_a_phone_the_sheet_covers_its_own_layer_alone(lesson_at: Opens) -> None:
+    page = lesson_at("#note", width=390, height=844, is_mobile=True, has_touch=True)
+    panel, told = (page.locator(f".step:visible {part}").first for part in (".panel", ".told"))
+    for top in (0, 300):
+        page.evaluate(f"scrollTo(0, {top})")
+        end = told.bounding_box()
+        assert panel.bounding_box()["y"] >= end["y"] + end["height"]
+    page.locator(".step:visible .drawing").evaluate("(cell) => cell.scrollIntoView({ block: 'center' })")
+    sheet = panel.bounding_box()
+    assert (sheet["y"] + sheet["height"], sheet["width"]) == (844, 390)
+    page.evaluate("scrollTo(0, 1e6)")
+    sheet, link = panel.bounding_box(), page.locator(".deck-next").bounding_box()
+    assert sheet["y"] + sheet["height"] <= link["y"]
+
+
+def test_a_table_that_scrolls_sideways_shows_it(lesson_at: Opens) -> None:
+    """At the side where there is more: what tells is the shadow, as it is not there when all is seen."""
+    image = pytest.importorskip("PIL.Image")
+    page = lesson_at("#exercise-7", width=390, height=844)
+    table = page.locator(".step:visible .scroll:visible")
+
+    def shades() -> tuple[int, int]:
+        """Return the light of the left and the right edge, below the last row."""
+        with image.open(BytesIO(table.screenshot())) as shot:
+            pixels = shot.convert("L")
+            return pixels.getpixel((1, pixels.height - 2)), pixels.getpixel((pixels.width - 2, pixels.height - 2))
+
+    left, right = shades()
+    assert right < left - 20
+    table.evaluate("(box) => { box.scrollLeft = 1e6; }")
+    left, right = shades()
+    assert left < right - 20
+    table = lesson_at("#exercise-7").locator(".step:visible .scroll:visible")
+    left, right = shades()
+    assert left == right
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_numbers_of_tables_are_aligned(lesson_at: Opens, script: bool) -> None:
+    page = lesson_at("#exercise-4", java_script_enabled=script)
+    rows = page.locator("#exercise-4 ~ .said-en .number")
+    texts = rows.all_text_contents()
+    assert len({len(text) for text in texts}) == 1
+    assert {text[0] for text in texts} == {" ", "-"}
+    assert len({row.bounding_box()["width"] for row in rows.all()}) == 1
+    assert {row.evaluate("(box) => getComputedStyle(box).whiteSpace") for row in rows.all()} == {"pre"}
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_marks_beside_numbers_are_in_view(lesson_at: Opens, lang: str) -> None:
+    page = lesson_at(width=1366, height=640)
+    page.get_by_label("Language").select_option(lang)
+    cut = "boxes => boxes.filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth).length"
+    for name in (*TOPICS, *EXERCISES):
+        page.evaluate(f"location.hash = '{name}'")
+        wait_for(page, name)
+        assert page.eval_on_selector_all(".told .scroll", cut) == 0, name
+
+
+LOWEST = "cards => Math.min(...cards.map((each) => each.checkVisibility() ? each.clientHeight : Infinity))"
+COVERED = """(names) => names.filter((name) => name.checkVisibility()).filter((name) => {
+  const text = document.createRange();
+  text.selectNodeContents(name);
+  const one = text.getBoundingClientRect();
+  return [...name.closest(".drawing").querySelectorAll(".at .number")].some((number) => {
+    const other = number.getBoundingClientRect();
+    const across = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+    return across > 1 && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 2;
+  });
+}).map((name) => name.textContent)"""
+"""The names of states that a number covers."""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 640), (1280, 800), (390, 844)])
+def test_bars_have_the_height_of_their_numbers(lesson_at: Opens, width: int, height: int) -> None:
+    page = lesson_at(width=width, height=height)
+    for name in TOPICS:
+        page.evaluate(f"location.hash = '{name}'")
+        wait_for(page, name)
+        if name in LIVE:
+            assert page.eval_on_selector_all(".unit-card .number", LOWEST) >= 14, name
+            assert page.eval_on_selector_all(".state-name, .x-name", COVERED) == [], name
+
+
+def test_slides_fit_a_projector(lesson_at: Opens) -> None:
+    page = lesson_at("#slides", width=1920, height=1080)
+    for name in LIVE:
+        if name not in ("bank", "bidirectional"):  # its second look stands below
+            page.evaluate(f"location.hash = 'slides/{name}'")
+            wait_for(page, name)
+            assert page.evaluate("document.documentElement.scrollHeight") <= 1080, name
+            box = page.locator(".step:visible .drawing").bounding_box()
+            assert name == "backward_state" or box["y"] < 1080 - 200, name
 
 
 @pytest.mark.parametrize("name", ["lstm_both", "masks"])
