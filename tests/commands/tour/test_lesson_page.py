@@ -213,6 +213,7 @@ def test_the_handbook_is_inside(lesson_at: Opens) -> None:
 def test_a_page_of_the_handbook_has_room(lesson_at: Opens) -> None:
     page = lesson_at("#masks", width=1366, height=640)
     summary = page.locator(".handbook summary:visible")
+    summary.scroll_into_view_if_needed()
     before = summary.bounding_box()["y"]
     summary.click()
     assert summary.bounding_box()["y"] == before
@@ -277,8 +278,8 @@ def test_on_paper_the_picture_stands_with_its_text(lesson_at: Opens, lang: str) 
     height = "(name) => document.getElementById(name).closest('section').getBoundingClientRect().height"
     for name in ("note", "gates", "masks"):
         assert page.evaluate(height, name) <= 979, name
-    assert page.locator("#note ~ div code, #note ~ div pre.shell").last.is_visible()
-    assert page.get_by_text("rnncli trace note", exact=True).locator("visible=true").count() == 1
+    commands = page.locator(f"#note >> xpath=.. >> .said-{lang} .commands pre.shell").locator("visible=true")
+    assert [text.split()[:3] for text in commands.all_inner_texts()] == [["rnncli", "trace", "note"]]
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -298,7 +299,7 @@ def test_on_a_phone_the_sheet_covers_its_own_layer_alone(lesson_at: Opens) -> No
         page.evaluate(f"scrollTo(0, {top})")
         end = told.bounding_box()
         assert panel.bounding_box()["y"] >= end["y"] + end["height"]
-    page.locator(".step:visible .drawing").evaluate("(cell) => cell.scrollIntoView({ block: 'center' })")
+    page.locator(".step:visible .overview").evaluate("(overview) => overview.scrollIntoView()")
     sheet = panel.bounding_box()
     assert (sheet["y"] + sheet["height"], sheet["width"]) == (844, 390)
     page.evaluate("scrollTo(0, 1e6)")
@@ -316,7 +317,9 @@ def test_a_table_that_scrolls_sideways_shows_it(lesson_at: Opens) -> None:
         """Return the light of the left and the right edge, below the last row."""
         with image.open(BytesIO(table.screenshot())) as shot:
             pixels = shot.convert("L")
-            return pixels.getpixel((1, pixels.height - 2)), pixels.getpixel((pixels.width - 2, pixels.height - 2))
+            return pixels.getpixel((1, pixels.height - 2)), pixels.getpixel(
+                (pixels.width - 2, pixels.height - 2)
+            )
 
     left, right = shades()
     assert right < left - 20
