@@ -43,7 +43,12 @@ export class Drawing {
     const most = this.isWide ? wide : wide * STRETCH;
     const moves = SQUEEZE[form] * wide > page.cellWidth;
     this.scale = moves ? MOVING[Number(this.isWide)] : Math.min(page.cellWidth, most) / wide;
-    const size = { "--wide": wide, "--high": high, "--most": `${most}px`, "--least": LOWEST[page.isNarrow ? "phone" : "wide"] / this.scale };
+    const size = {
+      "--wide": wide,
+      "--high": high,
+      "--most": `${most}px`,
+      "--least": LOWEST[page.isNarrow ? "phone" : "wide"] / this.scale,
+    };
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
     if (moves) this.drawing.style.minWidth = `${wide * this.scale}px`;
     const drawing = moves ? scroll(page.say("The diagram of the cell"), this.drawing) : this.drawing;
