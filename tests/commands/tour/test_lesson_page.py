@@ -397,6 +397,12 @@ def test_cell_and_number_stand_side_by_side(lesson_at: Opens, name: str) -> None
     assert cell["y"] - 50 < value["y"] < cell["y"] + cell["height"] <= 800
 
 
+def test_a_layer_is_not_stretched_to_the_height_of_its_text(lesson_at: Opens) -> None:
+    page = lesson_at("#stateful")
+    top, overview = (page.locator(f".step:visible {part}").bounding_box() for part in (".top", ".overview"))
+    assert overview["y"] - top["y"] - top["height"] < 80
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_deck(lesson_at: Opens, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
