@@ -235,8 +235,10 @@ def _(case: CellCase) -> dict[str, bytes]:
 
 @settle.register
 def _(case: CellCase, outputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the outputs with 0 in padded steps, which are not judged."""
+    """Return the outputs with 0 in padded steps, which are not judged; also where time is the first axis."""
     returned = outputs["outputs"].copy()
-    if returned.shape[:2] == case.padded.shape:
-        returned[case.padded] = 0
+    for padded in (case.padded, case.padded.T):
+        if returned.shape[:2] == padded.shape:
+            returned[padded] = 0
+            break
     return {**outputs, "outputs": returned}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from typing import Any
 
 import numpy as np
 
+from rnncli.cells.sizes import axes_of
 from rnncli.cells.text import PACKED, depends_on_state
 from rnncli.cells.tree import (
     AXES,
@@ -50,6 +51,8 @@ LIKE = {
 }
 """Functions that are taken for each other."""
 
+LOOK_AT_STATES = Message("Look at the states: where a chunk begins, where a sequence begins and ends.")
+
 Edit = tuple[str, Node, Node]
 """What a fault is called, a part of the equation, and what stands there instead."""
 
@@ -78,9 +81,9 @@ def list_faults(form: CellForm) -> tuple[Known, ...]:
                 found.setdefault(key, _row(form, line, name, look, "", **{line: _edit(*other, at)}))
         if line not in form.text.states:
             late = {f"late {line}": lambda late, run: True}
-            found[line, "late"] = _row(form, line, "the value of the step before", look, "", **late)
-    every: Iterable[Known] = (*found.values(), *_list_columns(form), *_list_late(form), *_list_states(form))
-    return tuple(every)
+            found[line, "late"] = _row(form, line, "the value of the step before is used", look, "", **late)
+    others = (_list_columns, _list_late, _list_states, _list_turned_states, _list_turned_outputs)
+    return (*found.values(), *chain.from_iterable(listed(form) for listed in others))
 
 
 def _row(form: CellForm, line: str, name: str, look: Message, needs: str, **changes: Change) -> Known:
@@ -130,7 +133,7 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
                     if len(others) == 1 and others[0][0] < 0:
                         yield f"{text(others[0][1])} instead of {text(part)}", part, others[0][1]
                     flipped = (*terms[:at], (-sign, term), *terms[at + 1 :])
-                    yield f"{text(term)} has the other sign", part, Sum(flipped)
+                    yield f"{text(term)} has the wrong sign", part, Sum(flipped)
             case Operation("*", left, right):
                 for kept, factor in ((left, right), (right, left)):
                     yield f"{text(factor)} is missing", part, kept
@@ -141,7 +144,7 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
                             yield f"{-value:g} is missing", part, Sum(((-1, kept),))
                     yield f"{text(factor)} twice", part, Operation("*", factor, part)
                     terms = kept.terms if isinstance(kept, Sum) else ()
-                    for at, (sign, term) in enumerate(terms):
+                    for at, (sign, term) in enumerate(terms if len(terms) > 1 else ()):
                         once = (*terms[:at], (sign, Operation("*", factor, term)), *terms[at + 1 :])
                         yield f"{text(factor)} only on {text(term)}", part, Sum(once)
             case Operation("/", left, right):
@@ -170,8 +173,8 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
                 for other in LIKE.get(form.text.function(function, form.cell.config), ()):
                     yield f"{other} instead of {function}", part, Function(other, part.arguments)
             case Number(value) if 0 < value < SMALL:
-                for near in {10 * value, value / 10, *USUAL} - {value}:
-                    yield f"{near:g} instead of {value:g}", part, Number(near)
+                for near in dict.fromkeys(f"{near:g}" for near in (10 * value, value / 10, *USUAL)):
+                    yield f"{near} instead of {value:g}", part, Number(float(near))
     yield from _list_moves(form, line, node)
 
 
@@ -186,6 +189,8 @@ def _list_moves(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
                 named = tuple(str(axis) for axis in form.text.weights[name].shape)
             case Operation("@", _, Name(name)) if name in PACKED:
                 named = form.text.axes(line)
+            case Function("join", (inner,)) if not isinstance(inner, Name):
+                part, named = inner, axes_of(inner, form.text, form.cell.config, form.sizes, line)
             case Function("outer"):
                 parts = [each for each in walk(part) if isinstance(each, Name) and each.name in axes]
                 named = tuple(dict.fromkeys(axis for each in parts for axis in axes[each.name]))
@@ -195,7 +200,7 @@ def _list_moves(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
             continue
         for at, (one, two) in enumerate(pairwise(named)):
             what = f"{_write(form, part)} transposed ({one} and {two})"
-            yield what, part, _moved(form, part, _transpose(at - len(named)))
+            yield what, part, _moved(form, part, _transpose(at - len(named), at + 1 - len(named)))
         for at, axis in enumerate(named):
             if axis in form.windows and isinstance(part, Name) and not part.kind:
                 what = f"{_write(form, part)} reversed along {axis}"
@@ -210,9 +215,13 @@ def _moved(form: CellForm, part: Node, move: Callable[[Array], Array]) -> Node:
     return Function(MOVED, (part, Number(float(len(form.moves) - 1))))
 
 
-def _transpose(axis: int) -> Callable[[Array], Array]:
-    """Return what reads an array as if two axes had changed places.  axis: of the first, from the end."""
-    return lambda value: np.swapaxes(value, axis, axis + 1).reshape(value.shape)
+def _transpose(one: int, two: int) -> Callable[[Array], Array]:
+    """Return what reads an array as if two axes had changed places."""
+    return lambda value: np.swapaxes(value, one, two).reshape(value.shape)
+
+
+def _exchange(one: int, two: int) -> Callable[[Array], Array]:
+    return lambda value: np.swapaxes(value, one, two)
 
 
 def _reverse(axis: int) -> Callable[[Array], Array]:
@@ -254,7 +263,7 @@ def _list_occurrences(form: CellForm, line: str, node: Node) -> Iterator[tuple[s
             continue
         for what, other in others:
             for at in range(count):
-                place = f", place {at + 1} of {count}" if count > 1 else ""
+                place = f" (occurrence {at + 1} of {count})" if count > 1 else ""
                 yield f"{what}{place}", (part, other), at
 
 
@@ -294,7 +303,7 @@ def _list_late(form: CellForm) -> Iterator[Known]:
                     edits = {line: [_edit(part, state)]}
                     edits.setdefault(state.name, []).append(_multiply(factor))
                     changes = {name: _chain(several) for name, several in edits.items()}
-                    name = f"{_write(form, factor)} after the update"
+                    name = f"{_write(form, factor)} is applied after the update"
                     yield _row(form, state.name, name, look, "", **changes)
 
 
@@ -312,49 +321,84 @@ def _chain(changes: list[Change]) -> Change:
 
 
 def _list_states(form: CellForm) -> Iterator[Known]:
-    """Yield what may happen to a state between the steps, at its start and at its end."""
-    look = Message("Look at the states: where a chunk begins, where a sequence begins and ends.")
+    """Yield what may happen to states at their start, between the steps and at their end."""
     names = (part for node in form.lines.values() for part in walk(node) if isinstance(part, Name))
-    carried = list(dict.fromkeys(name.name for name in names if name.kind == "before"))
-    for states in [*([state] for state in carried), *([carried] if len(carried) > 1 else [])]:
-        more = f" (and {', '.join(states[1:])})" if states[1:] else ""
+    read = {name.name for name in names if name.kind == "before"}
+    every = form.text.states
+    groups = [*((state,) for state in every), tuple(state for state in every if state in read), tuple(every)]
+    for states in dict.fromkeys(filter(None, groups)):
         rows: list[tuple[str, str, str, Change]] = [
-            ("the initial state is ignored", "", "start", lambda value, run, state: 0 * value),
-            ("padded steps change it", "padded", "ended", lambda ended, run: ended & False),
+            ("changed by padded steps", "padded", "ended", lambda ended, run: ended & False),
+            ("the last state is returned as zeros", "", "last", lambda value, run, state: 0 * value),
+            ("the initial state is returned as the last one", "", "last", _initial),
         ]
-        for size in EDGES:
-            edge = f"at the edge of a chunk of {size}"
-            zeros, starts = _at_edge(size, lambda run, value, state: 0 * value), _at_edge(size, _initial)
-            rows.append((f"taken as zeros {edge}", f"beyond {size}", "carried", zeros))
-            rows.append((f"its initial value {edge}", f"beyond {size}", "carried", starts))
+        if read.issuperset(states):
+            rows.append(("the initial state is ignored", "", "start", lambda value, run, state: 0 * value))
+            for size in EDGES:
+                edge = f"at the edge of a chunk of {size}"
+                zeros, starts = _at_edge(size, lambda value, run, state: 0 * value), _at_edge(size, _initial)
+                rows.append((f"taken as zeros {edge}", f"beyond {size}", "carried", zeros))
+                rows.append((f"taken as its initial value {edge}", f"beyond {size}", "carried", starts))
+        line = ", ".join(map(form.name_of, states))
         for name, needs, place, change in rows:
             changes = {f"{place} {state}": change for state in states}
-            yield _row(form, states[0], name + more, look, needs, **changes)
-    for state in carried:
-        axes = form.sizes.axes[state]
+            yield _row(form, line, name, LOOK_AT_STATES, needs, **changes)
+
+
+def _list_turned_states(form: CellForm) -> Iterator[Known]:
+    """Yield the axes of an initial and of a last state that may be taken for each other."""
+    for state in form.text.states:
+        axes = "batch", *form.sizes.axes[state]
         turns = [
-            (f"transposed ({one} and {two})", _transpose(at - len(axes)))
-            for at, (one, two) in enumerate(pairwise(axes))
+            (f"reversed along {axis}", _reverse(at)) for at, axis in enumerate(axes) if axis in form.windows
         ]
-        turns += [
-            (f"reversed along {axis}", _reverse(at - len(axes)))
-            for at, axis in enumerate(axes)
-            if axis in form.windows
-        ]
+        for one, two in combinations(range(len(axes)), 2):
+            if one:
+                turns.append((f"transposed ({axes[one]} and {axes[two]})", _transpose(one, two)))
+            if not one or form.sizes.size(axes[one]) != form.sizes.size(axes[two]):
+                name = f"the last state is returned as {_exchanged(axes, one, two)}"
+                change = {f"last {state}": _turned(_exchange(one, two))}
+                yield _row(form, state, name, LOOK_AT_STATES, "", **change)
         for what, turn in turns:
-            changes = {f"{place} {state}": _turned(turn) for place in ("start", "last")}
-            for place, change in changes.items():
-                yield _row(form, state, f"the {place.split()[0]} state {what}", look, "", **{place: change})
-            yield _row(form, state, f"the start and the last state {what}", look, "", **changes)
+            for which in (["start"], ["last"], ["start", "last"]):
+                names = " and the ".join("initial" if place == "start" else place for place in which)
+                name = f"the {names} state {what}"
+                changes = {f"{place} {state}": _turned(turn) for place in which}
+                yield _row(form, state, name, LOOK_AT_STATES, "", **changes)
+
+
+def _list_turned_outputs(form: CellForm) -> Iterator[Known]:
+    """Yield the axes of the outputs that may be exchanged, or reshaped where they should be transposed."""
+    look = Message("Look at the axes of the outputs: (batch, timesteps, units).")
+    axes = "batch", "timesteps", "units"
+    turns = {}
+    for one, two in combinations(range(3), 2):
+        turns[f"returned as {_exchanged(axes, one, two)}"] = _exchange(one, two)
+        turns[f"{_exchanged(axes, one, two)} reshaped, not transposed"] = _transpose(one, two)
+    match form.lines["hidden"]:
+        case Function("join", (inner,)):
+            parts = axes_of(inner, form.text, form.cell.config, form.sizes, "hidden")
+            sizes = form.sizes.shape(parts)
+            turns[f"(batch, {parts[0]}, timesteps, {', '.join(parts[1:])}) reshaped, not transposed"] = (
+                lambda value: np.moveaxis(value.reshape(*value.shape[:2], *sizes), 2, 1).reshape(value.shape)
+            )
+    for name, turn in turns.items():
+        yield _row(form, "outputs", name, look, "", outputs=_turned(turn))
+
+
+def _exchanged(axes: Sequence[str], one: int, two: int) -> str:
+    order = [*axes]
+    order[one], order[two] = axes[two], axes[one]
+    return f"({', '.join(order)})"
 
 
 def _turned(turn: Callable[[Array], Array]) -> Change:
-    return lambda value, run, state: turn(value)
+    return lambda value, run, *state: turn(value)
 
 
-def _initial(run: CellRun, value: Array, state: str) -> Array:
+def _initial(value: Array, run: CellRun, state: str) -> Array:
     return run.inputs[f"initial_{run.form.names[state]}"]
 
 
-def _at_edge(size: int, other: Callable[[CellRun, Array, str], Array]) -> Change:
-    return lambda value, run, state: other(run, value, state) if run.now and run.now % size == 0 else value
+def _at_edge(size: int, other: Change) -> Change:
+    return lambda value, run, state: other(value, run, state) if run.now and run.now % size == 0 else value

@@ -148,7 +148,9 @@ class CellRun:
     def state_at(self, place: str, state: str, value: CachedArray) -> CachedArray:
         """Return what the changes make of a state."""
         array = self.at(f"{place} {state}", value.array, state)
-        return value if array is value.array else self.recall(lambda: array, state, array.tobytes())
+        return (
+            value if array is value.array else self.recall(lambda: array, state, array.shape, array.tobytes())
+        )
 
     def recall(self, compute: Callable[[], Array], *key: Any) -> CachedArray:
         """Return the array of a key; it is computed if no run of the case has computed it."""
@@ -171,7 +173,9 @@ class CellRun:
             ended = padded[:, self.now]
             states = {state: self.keep(state, value, ended) for state, value in states.items()}
             rows.append(np.where(ended[:, None], 0.0, self.values["hidden"].array))
-        returned = {"outputs": np.stack(rows, axis=1)}
+        returned = {"outputs": self.at("outputs", np.stack(rows, axis=1))}
+        if returned["outputs"].shape[:2] == padded.shape:
+            returned["outputs"] = np.where(padded[..., None], 0.0, returned["outputs"])
         for state, name in self.form.names.items():
             returned[f"last_{name}"] = self.state_at("last", state, states[state]).array
         return {name: array.astype(self.case.dtype) for name, array in returned.items()}

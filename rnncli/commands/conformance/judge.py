@@ -18,7 +18,7 @@ VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
 LONGEST_NAME = 60
 """Characters of the name of an unknown array."""
 OVERFLOWING = 1e30
-"""Where a number may be too large for float32 in a step before."""
+"""Beyond it, a number may be too large for float32 in a step before."""
 
 
 class Failure(NamedTuple):
@@ -112,24 +112,31 @@ def is_close(
     expected: Mapping[str, Array],
     dtype: str,
     slack: Mapping[str, Array] | None = None,
+    *,
+    may_overflow: bool = False,
 ) -> bool:
     """Return whether all outputs have the shapes and, within the tolerance of a type, the numbers.
 
     slack: what is added to the tolerance of each number.
+    may_overflow: NaN and Inf agree with a number that is too large for float32 in a step before.
     """
-    return all(
-        outputs[name].shape == array.shape
-        and bool(np.all(_excess(outputs[name], array, dtype, slack[name] if slack else 0) <= 1))
-        for name, array in expected.items()
-    )
+    for name, array in expected.items():
+        if (output := outputs[name]).shape != array.shape:
+            return False
+        near = _excess(output, array, dtype, slack[name] if slack else 0) <= 1
+        if may_overflow:
+            near |= ~np.isfinite(output) & ~(np.abs(array.astype(np.float64)) < OVERFLOWING)
+        if not near.all():
+            return False
+    return True
 
 
 def _excess(output: Array, expected: Array, dtype: str, slack: Any = 0) -> Array:
-    """Return how far each number is off, in tolerances of its type; 0 where a fault lets it overflow."""
-    right = np.abs(expected.astype(np.float64))
-    excess = np.abs(output.astype(np.float64) - expected) / (TOLERANCES[dtype] * (1 + right) + slack)
-    overflows = ~np.isfinite(output) & ~(right < OVERFLOWING)
-    return np.asarray(np.where(overflows, 0, excess))
+    """Return how far each number is off, in tolerances of its type; NaN or Inf where one is not finite."""
+    ours, right = output.astype(np.float64), expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # Inf - Inf
+        excess = np.abs(ours - right) / (TOLERANCES[dtype] * (1 + np.abs(right)) + slack)
+    return np.asarray(np.where((ours == right) | (np.isnan(ours) & np.isnan(right)), 0, excess))
 
 
 def _describe_difference(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str) -> Message:

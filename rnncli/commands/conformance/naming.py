@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from rnncli.commands.conformance.faults import faults_of, join_changes, list_traits
-from rnncli.commands.conformance.judge import Judgement, is_close
+from rnncli.commands.conformance.judge import Judgement, is_close, settle
 from rnncli.commands.conformance.oracle import READINGS, compute, list_readings, rounding_of
 from rnncli.errors import Message, Text, join
+from rnncli.values import Array
 
 NOT_FOUND = "cause not found"
-LOOK_AT_TYPES = Message("Look at the type in which the node computes, and at the type of its outputs.")
+LOOK_AT_TYPES = Message("Look at the type in which the numbers are computed, and at the type of the outputs.")
+LOOK_AT_NUMBERS = Message("Look for a division by 0, an overflow, or memory that is read but never written.")
 LOOK_BY_HAND = Message("No known fault gives these numbers, and no two: compare the outputs by hand.")
 MOST_SETS = 8
 """The sets of faults from which the search goes on."""
@@ -47,12 +50,16 @@ def name_faults(judgements: Sequence[Judgement]) -> tuple[NamedFault, ...]:
 
     A case has several names where faults act together, and where several give the same numbers in every case.
     """
-    looks: dict[str, Text] = {NOT_FOUND: LOOK_BY_HAND}
+    looks: dict[str, Text] = {}
     answers: dict[str, list[tuple[str, ...]]] = {}
+    found: dict[str, list[dict[str, Text]]] = {}
     for operator in dict.fromkeys(judgement.case.operator for judgement in judgements):
-        for case, solutions in _name_cases(operator, judgements).items():
-            answers[case] = list(dict.fromkeys(map(tuple, solutions))) or [(NOT_FOUND,)]
-            looks |= {name: look for names in solutions for name, look in names.items()}
+        found |= _name_cases(operator, judgements)
+    for judgement in (judgement for judgement in judgements if judgement.verdict == "wrong"):
+        case = judgement.case.name
+        solutions = found.get(case) or [_name_odd(judgement) or {NOT_FOUND: LOOK_BY_HAND}]
+        answers[case] = list(dict.fromkeys(map(tuple, solutions)))
+        looks |= {name: look for names in solutions for name, look in names.items()}
     certain = {name for possible in answers.values() if len(possible) == 1 for name in possible[0]}
     cases: dict[str, list[str]] = {}
     for judgement in judgements:
@@ -62,6 +69,27 @@ def name_faults(judgements: Sequence[Judgement]) -> tuple[NamedFault, ...]:
             cases.setdefault(name, []).append(judgement.case.name)
     order = sorted(cases, key=lambda name: (name == NOT_FOUND, -len(cases[name])))
     return tuple(NamedFault(name, looks[name], tuple(cases[name])) for name in order)
+
+
+def _name_odd(judgement: Judgement) -> dict[str, Text]:
+    """Return a name for outputs that are whole numbers, or without a finite number; {} for others."""
+    outputs = judgement.outputs
+    if odd := {name: array for name, array in outputs.items() if array.dtype.kind != "f"}:
+        types = dict.fromkeys(array.dtype.name for array in odd.values())
+        return {f"{', '.join(odd)}: whole numbers ({', '.join(types)})": LOOK_AT_TYPES}
+    odd = _without_numbers(judgement)
+    values = np.concatenate([np.empty(0), *odd.values()])
+    kinds = {"NaN": np.isnan(values).any(), "infinite": np.isinf(values).any()}
+    name = f"every number is {' or '.join(kind for kind, has in kinds.items() if has)}"
+    name = name if len(odd) == len(outputs) else f"{', '.join(odd)}: {name}"
+    return {name: LOOK_AT_NUMBERS} if odd else {}
+
+
+def _without_numbers(judgement: Judgement) -> dict[str, Array]:
+    """Return the numbers that are judged of each output that has no finite one."""
+    left = settle(judgement.case, {name: array * np.nan for name, array in judgement.outputs.items()})
+    judged = {name: array[np.isnan(left[name])] for name, array in judgement.outputs.items()}
+    return {name: values for name, values in judged.items() if values.size and not np.isfinite(values).any()}
 
 
 def _name_cases(operator: str, judgements: Sequence[Judgement]) -> dict[str, list[dict[str, Text]]]:
@@ -100,11 +128,14 @@ class _Search:
                 judgements, key=lambda judgement: next(iter(judgement.case.inputs.values())).size
             )
             if judgement.case.operator == operator and judgement.outputs
+            if all(array.dtype.kind == "f" for array in judgement.outputs.values())
             if dtype in ("", judgement.case.dtype)
         }  # the cheap ones first
         first = next(judgement.case for judgement in judgements if judgement.case.operator == operator)
         self.faults = faults_of(first)
-        self.wrong = [name for name, judgement in self.judgements.items() if judgement.verdict == "wrong"]
+        every = [name for name, judgement in self.judgements.items() if judgement.verdict == "wrong"]
+        self.empty = [name for name in every if _without_numbers(self.judgements[name])]
+        self.wrong = [name for name in every if name not in self.empty]
         traits = {name: list_traits(judgement.case) for name, judgement in self.judgements.items()}
         self.visible = {
             name: Faults(at for at, fault in enumerate(self.faults) if fault.needs <= traits[name])
@@ -114,9 +145,12 @@ class _Search:
         self.known: dict[tuple[str, Faults], bool] = {}
 
     def name_cases(self) -> Iterator[tuple[str, list[dict[str, Text]]]]:
-        """Yield each wrong case and, for each solution, the names of its faults, with what to look at."""
+        """Yield each wrong case and, for each solution, the names of its faults, with what to look at.
+
+        An output without a finite number starts no search: any fault that overflows would explain it.
+        """
         solutions = self._solve() if self.wrong else []
-        for case in self.wrong:
+        for case in [*self.wrong, *self.empty]:
             yield case, [self._name(case, faults) for faults in solutions if self._explains(case, faults)]
 
     def _solve(self) -> list[Faults]:
@@ -237,13 +271,14 @@ class _Search:
             with suppress(ValueError, IndexError), np.errstate(all="ignore"):
                 changes = join_changes(known, reading)
                 outputs = compute(judgement.case, changes)
-                if is_close(judgement.outputs, outputs, dtype):
+                near = partial(is_close, judgement.outputs, outputs, dtype, may_overflow=bool(faults))
+                if near():
                     return True
                 peaks = {name: np.abs(array).max(axis=-1, keepdims=True) for name, array in outputs.items()}
                 rough = {name: ROUGH * peak for name, peak in peaks.items()}
-                if faults and is_close(judgement.outputs, outputs, dtype, rough):
+                if faults and near(rough):
                     rounding = rounding_of(judgement.case, changes, outputs)
-                    if rounding and is_close(judgement.outputs, outputs, dtype, rounding):
+                    if rounding and near(rounding):
                         return True
         return False
 
