@@ -27,7 +27,7 @@ def kernel(given: Mapping[str, Any], faults: Collection[str] = ()) -> dict[str, 
     if "starts from zeros" in faults:
         memories[:] = 0
     for b in range(batch):
-        length = steps if "padding is read" in faults else given["lengths"][b]
+        length = steps if {"padding is read", "lengths ignored"}.intersection(faults) else given["lengths"][b]
         before = given["x"][b, 0] * 0
         for t in range(length):
             row = before if "x of the step before" in faults else given["x"][b, t]
@@ -37,7 +37,7 @@ def kernel(given: Mapping[str, Any], faults: Collection[str] = ()) -> dict[str, 
             outputs[b, t] = step(given, row @ given["kernel"], memories[b], faults)
     if "returned transposed" in faults:
         memories = memories.swapaxes(2, 3)
-    last = outputs[np.arange(batch), given["lengths"] - 1]
+    last = outputs[np.arange(batch), -1 if "lengths ignored" in faults else given["lengths"] - 1]
     return {"outputs": outputs, "last_memory": memories, "last_hidden": last}
 
 

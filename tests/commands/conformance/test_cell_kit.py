@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from faulty_delta import kernel
 from matrix_loops import SMALL
 
 from rnncli import compute
+from rnncli.commands.conformance import naming
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.cell_cases import list_cell_cases
 from rnncli.commands.conformance.judge import Judgement, judge
@@ -21,12 +23,14 @@ from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
 from rnncli.commands.conformance.oracle import compute as compute_case
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
+from rnncli.values import Array
 
 CELL = f"@'{ROOT}/samples/cells/gated_deltanet.toml'(8)"
 PROGRAM = f"{sys.executable} {ROOT}/tests/faulty_delta.py {{kit}} {{results}}"
 
 PLANTED = {
     "starts from zeros": "memory", "padding is read": "memory", "lost at 64": "memory",
+    "lengths ignored": "hidden, memory",
     "returned transposed": "memory", "query and key swapped": "query, key", "no silu of the query": "query",
     "no silu of the key": "key", "relu of the value": "value", "no exp of A_log": "alpha",
     "no dt_bias": "alpha", "relu for softplus": "alpha", "heads of the value swapped": "value",
@@ -74,6 +78,76 @@ def test_two_faults_at_once(faults: tuple[str, str]) -> None:
     names = {explanation.name for explanation in name_faults(judged(*faults))}
     lines = {part.split(":")[0] for name in names for part in name.split(" + ")}
     assert names == {NOT_FOUND} or {PLANTED[fault] for fault in faults} <= lines
+
+
+def across_heads(outputs: Array) -> Array:
+    return outputs.reshape(*outputs.shape[:2], 2, -1).swapaxes(1, 2).reshape(outputs.shape)
+
+
+NEITHER = np.float32(np.nan), np.float32(np.inf)
+ODD: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "outputs, last_hidden, last_memory: whole numbers (int64)": ("", lambda array: array.astype("int64")),
+    "every number is NaN": ("", lambda array: array * np.nan),
+    "every number is infinite": ("", lambda array: np.full_like(array, -np.inf)),
+    "every number is NaN or infinite": ("", lambda array: np.where(array > 0, *NEITHER)),
+    "last_memory: every number is NaN": ("last_memory", lambda array: array * np.nan),
+    "outputs: returned as (timesteps, batch, units)": ("outputs", lambda array: array.swapaxes(0, 1)),
+    "outputs: (batch, heads, timesteps, values) reshaped, not transposed": ("outputs", across_heads),
+    "memory: the last state transposed (heads and values)": (
+        "last_memory", lambda array: array.swapaxes(1, 3).reshape(array.shape),
+    ),
+    "memory: the last state is returned as (heads, batch, keys, values)": (
+        "last_memory", lambda array: array.swapaxes(0, 1),
+    ),
+    "memory: the last state is returned as zeros": ("last_memory", lambda array: 0 * array),
+}  # fmt: skip
+"""What right answers become, all or one of them, and how it is called."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ODD)
+def test_arrays_that_are_written_wrongly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no number is finite, or none has a fraction, no fault is searched for."""
+    one, change = ODD[name]
+    answers = [(case, compute_case(case)) for case in cases()]
+    judgements = [
+        judge(case, {key: change(array) if one in key else array for key, array in arrays.items()})
+        for case, arrays in answers
+    ]
+    wrong = {judgement.case.name for judgement in judgements if judgement.verdict == "wrong"}
+    assert wrong >= {case.name for case in cases()} - {"length_1"}
+    if "number" in name:
+        monkeypatch.delattr(naming, "compute")
+    (explanation,) = name_faults(judgements)
+    assert (explanation.name, {*explanation.cases}) == (name, wrong)
+
+
+@pytest.mark.slow
+def test_a_fault_explains_an_answer_without_a_number() -> None:
+    """An overflow in one case has the name of the fault that all cases show."""
+    answers = [kernel(case.inputs, ["no beta"]) for case in cases()]
+    answers[0] = {name: array * np.nan for name, array in answers[0].items()}
+    assert [(each.name, len(each.cases)) for each in name_faults([*map(judge, cases(), answers)])] == [
+        ("memory: beta is missing", len(cases()) - 1),
+        ("every number is NaN", 1),
+    ]
+
+
+@pytest.mark.slow
+def test_a_number_that_is_too_large_is_not_nan(tmp_path: Path) -> None:
+    """The state of a cell that no weight keeps small is Inf in float32, and NaN is wrong."""
+    (tmp_path / "growing.toml").write_text(
+        'name = "Growing"\nstates = ["hidden"]\n[step]\nhidden = "4 * hidden + x @ kernel"\n'
+    )
+    case = next(
+        case for case in list_cell_cases(f"@'{tmp_path}/growing.toml'(4)") if case.name == "length_129"
+    )
+    right = compute_case(case)
+    assert np.isinf(right["last_hidden"]).all()
+    assert judge(case, right).verdict == "right"
+    for wrong in (np.nan, 1e38, -right["last_hidden"]):
+        last = np.broadcast_to(np.float32(wrong), right["last_hidden"].shape)
+        assert judge(case, right | {"last_hidden": last}).verdict == "wrong"
 
 
 @pytest.mark.slow

@@ -136,7 +136,7 @@ PLANTED = [
     ("mlstm", "np.outer(key, v[h])", "np.outer(v[h], key)", "memory: outer(key, value) transposed"),
     ("hgrn2", "np.outer(1 - forget, v[h])", "np.outer(forget, v[h])", "memory: forget instead of 1 - forget"),
     ("mamba", 'w["convolution"])', 'w["convolution"][::-1])', "signal: convolution reversed along taps"),
-    ("mamba", "np.exp(-delta[j]", "np.exp(delta[j]", "memory: step has the other sign"),
+    ("mamba", "np.exp(-delta[j]", "np.exp(delta[j]", "memory: step has the wrong sign"),
     ("mamba2", "step * np.outer", "np.outer", "memory: step is missing"),
     ("mamba2", ' + w["D"][h] * v[h]', "", "hidden: D * value is missing"),
     ("mamba2", 'np.exp(w["A_log"][h])', 'w["A_log"][h]', "decay: exp of A_log is missing"),
