@@ -14,11 +14,6 @@ SAFE = [
 ]  # fmt: skip
 
 
-def is_required() -> bool:
-    """Return whether a missing browser fails a test rather than skipping it."""
-    return os.environ.get("RNNCLI_BROWSER") == "required"
-
-
 def node() -> str:
     """Return the Node that the package playwright brings; the test is skipped without it."""
     return str(Path(pytest.importorskip("playwright").__file__).parent / "driver/node")
@@ -28,7 +23,7 @@ def node() -> str:
 def open_browser() -> Iterator[Any]:
     """Start Chromium; without it the test is skipped, with a reason that says how to get it."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    if not CHROMIUM.exists() and not is_required():
+    if not CHROMIUM.exists() and os.environ.get("RNNCLI_BROWSER") != "required":
         pytest.skip("there is no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=str(CHROMIUM), args=SAFE)

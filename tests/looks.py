@@ -37,10 +37,6 @@ def matches_golden(command: str, name: str, text: str | bytes) -> bool:
     return text == path.read_text(encoding="utf-8")
 
 
-def hide_version(text: str) -> str:
-    return text.replace(__version__, "VERSION")
-
-
 def round_digits(text: str) -> str:
     """Return the text with five digits of each long number; the last digits differ between processors."""
     return re.sub(r"\d\.\d{10,}", lambda digits: f"{float(digits[0]):.5g}", text)
@@ -83,7 +79,9 @@ def check_looks(
     kept: further formats with a golden file.  settle: removes what differs between machines.
     """
     texts = {f"{name}_{view}.txt": drawn(answer, **options) for view, options in LOOKS.items()}
-    texts |= {f"{name}.{SUFFIXES[kind]}": hide_version(drawn(answer, kind)) for kind in kept}
+    texts |= {
+        f"{name}.{SUFFIXES[kind]}": drawn(answer, kind).replace(__version__, "VERSION") for kind in kept
+    }
     other = [file for file, text in texts.items() if not matches_golden(command, file, settle(text))]
     assert other == []
     assert drawn(answer, width=80, ascii=True).isascii()

@@ -5,7 +5,6 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,15 +42,14 @@ def texts() -> list[tuple[str, str]]:
     return found
 
 
-def flags_of(command: Any) -> set[str]:
-    return {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
-
-
 @pytest.fixture(scope="module")
 def commands() -> dict[str, set[str]]:
     from rnncli.cli import catalog
 
-    return {name: flags_of(load(name)) for name in catalog.names()}
+    return {
+        name: {flag for one in load(name).params for flag in (*one.opts, *one.secondary_opts)}
+        for name in catalog.names()
+    }
 
 
 def test_every_flag_that_is_named_exists(commands: dict[str, set[str]]) -> None:

@@ -123,10 +123,6 @@ class Pooled(keras.layers.Layer):  # type: ignore[misc]
         return keras.ops.mean(x, axis=1, keepdims=True)
 
 
-def of_ones_own(x: Any) -> dict[str, Any]:
-    return {"a.b c": x, "one": Pooled(name="first")(x), "two": Pooled(name="second")(x)}
-
-
 def refused_when_run(x: Any) -> dict[str, Any]:
     """One for an option, which only a run finds, in a file that Keras cannot load either."""
     frames = L.Reshape((5, 4, 1))(x)
@@ -141,7 +137,8 @@ def drawing(x: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("make", "said", "free"), [
-    (of_ones_own, "first (strange>Pooled)", "a.b c"),
+    (lambda x: {"a.b c": x, "one": Pooled(name="first")(x), "two": Pooled(name="second")(x)},
+     "first (strange>Pooled)", "a.b c"),
     (refused_when_run, "cannot be run in both directions", "free"),
     (drawing, "draws random numbers", "free"),
     (lambda x: {"bad": x, "free": x}, "there is no activation 'foo'. Keras cannot run this model", "free"),

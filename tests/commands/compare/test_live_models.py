@@ -215,10 +215,6 @@ def head() -> Any:
     return nn.Linear(4, 2)
 
 
-def projected() -> Any:
-    return nn.LSTM(5, 4, proj_size=2, batch_first=True)
-
-
 def cells(module: Any, x: Any) -> Any:
     h, rows = torch.zeros(len(x), 4), []
     for step in range(x.shape[1]):
@@ -267,7 +263,8 @@ AGREEING = [
     (Module(lambda m, x: m.gru(x)[0], gru=gru), INPUTS.tolist(), {}),
     (Module(lambda m, x: m.gru(rnn.pack_sequence(x, enforce_sorted=False))[1], gru=gru),
      [torch.tensor(INPUTS[row, :length]) for row, length in enumerate(LENGTHS)], {}),
-    (Module(lambda m, x: m.lstm(x)[0], lstm=projected), INPUTS, {}),
+    (Module(lambda m, x: m.lstm(x)[0], lstm=lambda: nn.LSTM(5, 4, proj_size=2, batch_first=True)),
+     INPUTS, {}),
     (nn.GRU(5, 4, num_layers=2, bidirectional=True), INPUTS, {}),
     (nn.LSTM(5, 4, num_layers=3, batch_first=True), (INPUTS, (torch.ones(3, 3, 4), torch.ones(3, 3, 4))), {}),
     (nn.GRU(5, 4, batch_first=True),

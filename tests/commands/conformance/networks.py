@@ -46,12 +46,8 @@ MISTAKES = {
 """By operator, the mistakes that this file makes."""
 
 
-def _relu(x: Array, a: float, b: float) -> Array:
-    return x * (x > 0)
-
-
 FUNCTIONS: dict[str, tuple[Callable[..., Array], float, float]] = {
-    "RELU": (_relu, 0, 0),
+    "RELU": (lambda x, a, b: x * (x > 0), 0, 0),
     "TANH": (lambda x, a, b: np.tanh(x), 0, 0),
     "SIGMOID": (lambda x, a, b: 0.5 + 0.5 * np.tanh(x / 2), 0, 0),
     "AFFINE": (lambda x, a, b: b + a * x, 1, 0),

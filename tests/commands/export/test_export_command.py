@@ -23,11 +23,6 @@ GOLDEN = [
 ]
 
 
-def first_tensor(text: str) -> Any:
-    """Return the numbers of the first tensor that a script prints."""
-    return next(iter(read_tensors(text).values()))
-
-
 @pytest.mark.parametrize(("target", "name", "layer"), GOLDEN)
 def test_scripts_look_like_this(target: str, name: str, layer: str, rnncli: Any) -> None:
     initializers = ("--kernel-initializer", "probe", "--recurrent-initializer", "constant:0.5")
@@ -86,7 +81,9 @@ def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str,
         exec(script, {})
     result = json.loads(rnncli("run", PAIR, "-l", text, "--seed", "1", "-f", "json").stdout)
     expected = result["outputs"][0]["values"]
-    np.testing.assert_allclose(first_tensor(printed.getvalue()), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        next(iter(read_tensors(printed.getvalue()).values())), expected, rtol=0, atol=1e-6
+    )
 
 
 def test_a_mask_in_an_onnx_model_is_said(rnncli: Any, tmp_path: Path) -> None:

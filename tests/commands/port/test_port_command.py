@@ -211,17 +211,13 @@ def backwards(planted: Planted) -> Planted:
     return planted._replace(inputs=planted.inputs[:, ::-1])
 
 
-def as_it_is(planted: Planted) -> Planted:
-    return planted
-
-
 @pytest.mark.parametrize(("kind", "names", "change", "args"), [
     (Kind("LSTM"), ["gates=input,candidate,forget,output", "forget_bias=1"], one_kernel, []),
     (Kind("GRU", biases=2), ["axes=time,batch", "update_gate=complement"], arrays_of_onnx, []),
     (Kind("GRU", biases=2), [TORCH_GATES], unnamed, []),
     (Kind("GRU", biases=2), [TORCH_GATES], unnamed_recurrent_first, []),
     (Kind("GRU", biases=2, steps=12), [TORCH_GATES], backwards, ["-l", "GRU(3, go_backwards=True)"]),
-    (Kind("SimpleRNN", units=4), [], as_it_is, ["-l", "simple-rnn"]),
+    (Kind("SimpleRNN", units=4), [], lambda planted: planted, ["-l", "simple-rnn"]),
 ])  # fmt: skip
 def test_files_in_other_forms_are_understood(
     kind: Kind, names: list[str], change: Any, args: list[str], explained: Any, tmp_path: Path

@@ -110,7 +110,10 @@ def test_scripts_styles_and_texts_are_small() -> None:
 def check(pages: list[PageCase]) -> None:
     """Compare what the scripts return, explain and differentiate with rnncli."""
     results = [compute.run(page.case, "numpy") for page in pages]
-    addresses = [list(some_addresses(result)) for result in results]
+    addresses = [
+        [f"{each.name}{[size - 1 for size in each.values.shape]}".replace(" ", "") for each in result.outputs]
+        for result in results
+    ]
     for page, result, wanted, answer in zip(
         pages, results, addresses, answers(pages, addresses), strict=True
     ):
@@ -124,14 +127,6 @@ def check(pages: list[PageCase]) -> None:
         ):
             check_explained(page, address, explained)
             check_gradient(page, result, address, numbers(gradient))
-
-
-def some_addresses(result: Result) -> list[str]:
-    """Return the address of the last number of each tensor."""
-    return [
-        f"{tensor.name}{[size - 1 for size in tensor.values.shape]}".replace(" ", "")
-        for tensor in result.outputs
-    ]
 
 
 def numbers(nested: Any) -> Array:

@@ -47,10 +47,6 @@ class Decay(L.Layer):  # type: ignore[misc, name-defined]
         return hidden, [hidden]
 
 
-def custom_cell() -> Any:
-    return keras.Sequential([keras.Input((2, 5)), L.RNN(Decay(), name="decay")])
-
-
 def text() -> Any:
     words = L.TextVectorization(vocabulary=["cat", "dog"], output_sequence_length=2)
     return keras.Sequential([keras.Input((1,), dtype="string"), words, L.Embedding(4, 5), L.LSTM(3)])
@@ -121,7 +117,7 @@ def test_a_model_of_text_can_be_run(tmp_path: Path, capfd: pytest.CaptureFixture
 
 def test_no_note_where_model_refuses_a_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.keras"
-    custom_cell().save(path)
+    keras.Sequential([keras.Input((2, 5)), L.RNN(Decay(), name="decay")]).save(path)
     assert note(capfd, path, "-l", "simple_rnn") is None
     assert main(["run", INPUT, "--model", str(path)]) == 2
 

@@ -14,14 +14,13 @@ from rnncli.commands.tour.answer import TourAnswer
 from rnncli.show.layout import BETWEEN, PAGE_WIDTH
 
 
-def text_of(html: str) -> str:
-    return unescape(re.sub("<[^>]*>", "", html))
-
-
 def rows_of(html: str) -> list[list[str]]:
     """Return the texts of the cells of each row, without the headings."""
     rows = re.findall("<tr>(.*?)</tr>", html)
-    return [[text_of(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row)] for row in rows]
+    return [
+        [unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall("<td[^>]*>(.*?)</td>", row)]
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize(("layer", "units"), [("lstm", 3), ("bilstm", 12), ("gru", 64)])
