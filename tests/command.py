@@ -15,7 +15,6 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 from unittest import mock
 
-import pytest
 from limits import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,13 +169,3 @@ def loaded_by(*args: str, each: Iterable[Iterable[str]] = ((),)) -> set[str]:
     for command, (code, _) in zip(commands, found, strict=True):
         assert code == 0, (command, done.stderr)
     return set(found[-1][1])
-
-
-def print_here(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
-    """Run the command in this process; return stdout, or stderr where the exit code is another than 0."""
-    from rnncli.cli.app import main
-
-    assert main(list(args)) == code
-    streams = capfd.readouterr()
-    assert not code or not streams.out
-    return streams.err if code else streams.out

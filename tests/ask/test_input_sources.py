@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Completed, Run, print_here
+from command import Completed, Run
 
 import rnncli as api
 from rnncli.ask import lines
@@ -188,9 +188,7 @@ def test_a_saved_model_is_no_layer_and_the_advice_works(rnncli: Run, tmp_path: P
 
 
 @pytest.mark.parametrize("locked", ["folder/x.json", "folder/x.npz"])
-def test_a_folder_that_may_not_be_entered(
-    locked: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_may_not_be_entered(locked: str, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> None:
     stat = Path.stat
 
     def refuse(self: Path, **more: Any) -> Any:
@@ -199,9 +197,9 @@ def test_a_folder_that_may_not_be_entered(
         return stat(self, **more)
 
     monkeypatch.setattr(Path, "stat", refuse)
-    said = print_here(capfd, "run", "sentence", "-o", locked, code=2)
+    said = rnncli("run", "sentence", "-o", locked).refusal()
     assert said == f"rnncli: {locked}: cannot be written: Permission denied.\nName another file.\n"
-    said = print_here(capfd, "run", locked, code=2)
+    said = rnncli("run", locked).refusal()
     assert said == f"rnncli: {locked}: permission denied.\nCheck its permissions.\n"
 
 

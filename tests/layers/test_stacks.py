@@ -1,7 +1,6 @@
 """Stacks: what a layer passes on, what cells are called, and work that is done once, linear in the depth."""
 
 import cProfile
-import json
 import pstats
 from collections import Counter
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from command import print_here
+from command import Run
 from printed_tensors import run_script
 
-import rnncli
+import rnncli as package
 from rnncli import compute, specs
-from rnncli.cli.app import main
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape.answer import outline
 from rnncli.compute import trace as tracing
@@ -40,7 +38,7 @@ MADE = ("--input-shape", "1,4,3")
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", STACKS)
 def test_the_layer_above_gets_what_it_gets_in_a_functional_model(layers: list[str]) -> None:
-    result = rnncli.run(X, layers, seed=1, check=True)
+    result = package.run(X, layers, seed=1, check=True)
     keras.utils.set_random_seed(1)
     first, *above = oracle.make_layers(*layers)
     given = keras.Input((4, 3))
@@ -62,16 +60,16 @@ def test_the_layer_above_gets_what_it_gets_in_a_functional_model(layers: list[st
     ["LSTM(4, return_state=True)", "Dropout(0.5)"],  # Sequential takes this one
 ])  # fmt: skip
 def test_a_stack_that_sequential_takes_has_no_note(layers: list[str]) -> None:
-    assert not [text for text in rnncli.run(X, layers).remarks if "Sequential" in str(text)]
+    assert not [text for text in package.run(X, layers).remarks if "Sequential" in str(text)]
 
 
 @pytest.mark.parametrize(
     "command",
     ["run", "shape", "trace", "compare --engines numpy,torch", "explain hidden_state[0,0]", "gradients"],
 )
-def test_commands_say_that_sequential_refuses_it(command: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main([*command.split(), *MADE, "-l", STACKS[1][0], "-l", "LSTM(2)"]) == 0
-    assert f"{REFUSES} (LSTM) on to LSTM; here LSTM gets only the output" in capfd.readouterr().err
+def test_commands_say_that_sequential_refuses_it(command: str, rnncli: Run) -> None:
+    done = rnncli(*command.split(), *MADE, "-l", STACKS[1][0], "-l", "LSTM(2)").success()
+    assert f"{REFUSES} (LSTM) on to LSTM; here LSTM gets only the output" in done.stderr
 
 
 FLAGS: list[tuple[tuple[Any, ...], dict[str, Any], list[str]]] = [
@@ -94,36 +92,29 @@ def test_the_flag_is_for_the_last_layer(layers: Any, options: Any, expected: lis
     assert configs == [specs.build(text) for text in expected]
 
 
-def test_all_layers_makes_the_flag_one_for_every_layer(capfd: pytest.CaptureFixture[str]) -> None:
+def test_all_layers_makes_the_flag_one_for_every_layer(rnncli: Run) -> None:
     words = ["-l", "lstm", "-l", "gru", "--return-state", "-f", "json", "--quiet"]
     for command in ("run", "shape"):
         for more, count in (([], 2), (["--all-layers"], 5)):
-            assert main([command, *MADE, *words, *more]) == 0
-            assert len(json.loads(capfd.readouterr().out)["outputs"]) == count
+            assert len(rnncli(command, *MADE, *words, *more).answer()["outputs"]) == count
     options: Any = {"return_state": True}
-    assert len(rnncli.run(X, ["lstm", "gru"], **options)) == 2
-    assert len(rnncli.run(X, ["lstm", "gru"], all_layers=True, **options)) == 5
+    assert len(package.run(X, ["lstm", "gru"], **options)) == 2
+    assert len(package.run(X, ["lstm", "gru"], all_layers=True, **options)) == 5
 
 
-def test_a_last_layer_without_a_state_refuses_the_flag(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", *MADE, "-l", "lstm", "-l", "Dense(1)", "--return-state"]) == 2
-    shown = capfd.readouterr()
-    assert (shown.out, "--return-state is for the last layer, and Dense has no state." in shown.err) == (
-        "",
-        True,
-    )
-    assert main(["run", *MADE, "-l", "LSTM(3, return_state=True)", "-l", "Dense(1)"]) == 0  # as it advises
-    assert main(["run", *MADE, "-l", "lstm", "-l", "Dense(1)", "--return-state", "--all-layers"]) == 0
+def test_a_last_layer_without_a_state_refuses_the_flag(rnncli: Run) -> None:
+    said = rnncli("run", *MADE, "-l", "lstm", "-l", "Dense(1)", "--return-state").refusal()
+    assert "--return-state is for the last layer, and Dense has no state." in said
+    rnncli("run", *MADE, "-l", "LSTM(3, return_state=True)", "-l", "Dense(1)").success()  # as it advises
+    rnncli("run", *MADE, "-l", "lstm", "-l", "Dense(1)", "--return-state", "--all-layers").success()
 
 
-def test_a_script_calls_the_layers_one_by_one(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_script_calls_the_layers_one_by_one(rnncli: Run, tmp_path: Path) -> None:
     words = [*MADE, "--seed", "1", "-l", STACKS[0][0], "-l", STACKS[0][1]]
-    assert main(["export", "--to", "keras", *words]) == 0
     script = tmp_path / "script.py"
-    script.write_text(capfd.readouterr().out)
+    script.write_text(rnncli("export", "--to", "keras", *words).success().stdout)
     *_, last = run_script(script).values()
-    assert main(["run", *words, "-f", "json"]) == 0
-    expected = json.loads(capfd.readouterr().out)["outputs"][0]["values"]
+    expected = rnncli("run", *words, "-f", "json").answer()["outputs"][0]["values"]
     np.testing.assert_allclose(last, expected, rtol=1e-5)
 
 
@@ -133,12 +124,8 @@ STACK = [
 ]  # fmt: skip
 
 
-def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
-    return print_here(capfd, *args, *STACK)
-
-
-def test_names_of_cells_and_of_layers_do_not_collide(capfd: pytest.CaptureFixture[str]) -> None:
-    outputs = json.loads(print_answer(capfd, "run", "--all-layers", "-f", "json"))["outputs"]
+def test_names_of_cells_and_of_layers_do_not_collide(rnncli: Run) -> None:
+    outputs = rnncli("run", "--all-layers", "-f", "json", *STACK).answer()["outputs"]
     assert [tensor["name"] for tensor in outputs] == [
         "0/hidden_states", "1/hidden_state", "1/cell_0/last_hidden_state", "1/cell_1/last_hidden_state",
         "1/cell_1/last_cell_state",
@@ -146,16 +133,16 @@ def test_names_of_cells_and_of_layers_do_not_collide(capfd: pytest.CaptureFixtur
     assert outputs[2]["meaning"] == "layer 1, cell 0: hidden state of the last time step"
 
 
-def test_a_cell_below_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
-    text = print_answer(capfd, "explain", "0/cell_0/last_hidden_state[0,2]")
+def test_a_cell_below_is_explained(rnncli: Run) -> None:
+    text = rnncli("explain", "0/cell_0/last_hidden_state[0,2]", *STACK).success().stdout
     assert text.startswith("0/cell_0/last_hidden_state[0, 2] = -0.1149\n")
     assert "layer 0, cell 0" in text.splitlines()[1]
-    assert main(["explain", "0/last_hidden_state[0,2]", *STACK]) == 2
-    assert "Did you mean 0/cell_1/last_hidden_state?" in capfd.readouterr().err
+    said = rnncli("explain", "0/last_hidden_state[0,2]", *STACK).refusal()
+    assert "Did you mean 0/cell_1/last_hidden_state?" in said
 
 
-def test_a_trace_names_the_cells(capfd: pytest.CaptureFixture[str]) -> None:
-    step = json.loads(print_answer(capfd, "trace", "-f", "json"))["trace"][0]
+def test_a_trace_names_the_cells(rnncli: Run) -> None:
+    step = rnncli("trace", "-f", "json", *STACK).answer()["trace"][0]
     assert [name for name in step["gates"] if "candidate" in name] == ["cell_0/candidate", "cell_1/candidate"]
     assert list(step["state"]) == ["cell_0/hidden", "cell_0/cell", "cell_1/hidden"]
 
@@ -186,7 +173,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 @pytest.mark.parametrize("memory", [None, 5_000])
 def test_a_case_is_checked_once(counts: Counter[str], memory: int | None) -> None:
     states = [np.ones((40, 3)), np.ones((40, 3))]
-    rnncli.run(
+    package.run(
         np.ones((40, 4, 2)), "LSTM(3)", weights=WEIGHTS, initial_state=states, mask=np.ones((40, 4), bool),
         memory=memory,
     )  # fmt: skip

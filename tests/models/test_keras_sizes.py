@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import print_here
+from command import Run
 from keras_calls import with_changed_config
 from limits import processor_time
 from oracle import keras
@@ -35,21 +35,21 @@ LAYERS: Mapping[str, Callable[[], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_an_ordinary_model_is_run(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_ordinary_model_is_run(name: str, tmp_path: Path, rnncli: Run) -> None:
     model = keras.Sequential([keras.Input((2, 4)), *LAYERS[name](), L.LSTM(3, name="lstm")])
     model.save(tmp_path / "m.keras")
-    printed = print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"), "-f", "json")
+    printed = rnncli("run", INPUT, "--model", str(tmp_path / "m.keras"), "-f", "json").success().stdout
     values = json.loads(printed)["outputs"][0]["values"]
     expected = model(np.array(json.loads(INPUT), np.float32), training=False)
     np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
-def test_a_stateful_model_is_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_stateful_model_is_run(tmp_path: Path, rnncli: Run) -> None:
     """Keras creates the states of its layers where no variable may be missing."""
     given = keras.Input((2, 4), batch_size=1)
     model = keras.Model(given, L.LSTM(3, stateful=True, name="lstm")(L.Conv1DTranspose(2, 2)(given)))
     model.save(tmp_path / "m.keras")
-    print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"))
+    rnncli("run", INPUT, "--model", str(tmp_path / "m.keras")).success()
 
 
 def change_layer(path: Path, class_name: str, **config: Any) -> Path:
@@ -76,15 +76,15 @@ def change_layer(path: Path, class_name: str, **config: Any) -> Path:
     ("Conv1DTranspose", {"kernel_size": [10**7]}, "objects could not be loaded"),
 ])  # fmt: skip
 def test_a_model_that_would_fill_the_memory_is_refused(
-    class_name: str, config: dict[str, Any], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    class_name: str, config: dict[str, Any], said: str, tmp_path: Path, rnncli: Run
 ) -> None:
     path = change_layer(tmp_path / "m.keras", class_name, **config)
     with processor_time(SECONDS), limit_growth(0):
-        assert said in print_here(capfd, "run", INPUT, "--model", str(path), code=2)
+        assert said in rnncli("run", INPUT, "--model", str(path)).refusal()
 
 
 def test_the_outputs_of_all_layers_count(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each takes a third of what is allowed, and a chain of them takes more."""
     monkeypatch.setattr(memory, "ROOM", 3 * 2**26)
@@ -92,5 +92,5 @@ def test_the_outputs_of_all_layers_count(
     layers = [L.UpSampling1D(steps), *[L.Activation("tanh") for _ in range(4)], L.GlobalAveragePooling1D()]
     model = keras.Sequential([keras.Input((2, 4)), *layers, L.Reshape((1, 4)), L.LSTM(3)])
     model.save(tmp_path / "m.keras")
-    said = print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"), code=2)
+    said = rnncli("run", INPUT, "--model", str(tmp_path / "m.keras")).refusal()
     assert f"needs too much memory for (1, {2 * steps}, 4)" in said

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import print_here
+from command import Run
 
 from rnncli import compute, specs
 from rnncli.addresses import parse_label
@@ -103,34 +103,34 @@ def test_each_row_is_named_by_the_input_that_it_saw_last(layers: list[str], orde
         assert np.array_equal(other[:, 0], tensor.values[:, 0])
 
 
-def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
-    return print_here(capfd, *args, "--seed", "1", "--quiet")
+def print_answer(rnncli: Run, *args: str) -> str:
+    return rnncli(*args, "--seed", "1", "--quiet").success().stdout
 
 
 ASKED = ("run", "--go-backwards", "--return-sequences", "--return-state")
 
 
-def test_data_has_the_time(capfd: pytest.CaptureFixture[str]) -> None:
-    first, *others = json.loads(print_answer(capfd, *ASKED, "-f", "json"))["outputs"]
+def test_data_has_the_time(rnncli: Run) -> None:
+    first, *others = json.loads(print_answer(rnncli, *ASKED, "-f", "json"))["outputs"]
     assert first["time"] == [3, 2, 1, 0]
     assert all("time" not in tensor for tensor in others)
-    steps = json.loads(print_answer(capfd, "trace", *ASKED[1:], "-f", "json"))["trace"]
+    steps = json.loads(print_answer(rnncli, "trace", *ASKED[1:], "-f", "json"))["trace"]
     assert [(step["timestep"], step["output"][0]) for step in steps] == list(
         zip(first["time"], first["values"][0], strict=True)
     )
-    rows = [line.split(",") for line in print_answer(capfd, *ASKED, "-f", "csv").splitlines()]
+    rows = [line.split(",") for line in print_answer(rnncli, *ASKED, "-f", "csv").splitlines()]
     assert [row[2] for row in rows if row[0] == "hidden_states"][::3] == ["3", "2", "1", "0"]
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
-def test_tables_label_the_rows(capfd: pytest.CaptureFixture[str], format: str) -> None:
-    text = print_answer(capfd, *ASKED, "-f", format)
+def test_tables_label_the_rows(rnncli: Run, format: str) -> None:
+    text = print_answer(rnncli, *ASKED, "-f", format)
     places = [text.index(f"t={time}") for time in (3, 2, 1, 0)]
     assert places == sorted(places)
 
 
-def test_matrix_labels_its_columns(capfd: pytest.CaptureFixture[str]) -> None:
-    text = print_answer(capfd, "matrix", "--go-backwards")
+def test_matrix_labels_its_columns(rnncli: Run) -> None:
+    text = print_answer(rnncli, "matrix", "--go-backwards")
     line = next(line for line in text.splitlines() if "t=3" in line)
     assert line.split()[1:] == ["t=3", "t=2", "t=1", "t=0"]
     assert "hidden_states[:, -1-t, :]" in text

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import print_here
+from command import Run
 from looks import PAGES, check_looks, drawn
 from own_cells import MGU
 
@@ -89,12 +89,12 @@ MORE = ["--seed", "1", "--quiet"]
 MASKED = ["[[1, 2], [3, 4]]", "--mask", "[[false, false]]"]
 
 
-def print_answer(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
-    return print_here(capfd, *args, *MORE, code=code)
+def print_answer(rnncli: Run, *args: str) -> str:
+    return rnncli(*args, *MORE).success().stdout
 
 
-def traced(capfd: pytest.CaptureFixture[str], *flags: str) -> list[Any]:
-    return list(json.loads(print_answer(capfd, "trace", "-f", "json", *flags))["trace"])
+def traced(rnncli: Run, *flags: str) -> list[Any]:
+    return list(json.loads(print_answer(rnncli, "trace", "-f", "json", *flags))["trace"])
 
 
 GATES = [
@@ -109,16 +109,16 @@ GATES = [
 
 @pytest.mark.parametrize(("number", "flags", "gate", "step", "unit"), GATES, ids=[one[0] for one in GATES])
 def test_a_gate_is_explained(
-    number: str, flags: tuple[str, ...], gate: str, step: int, unit: int, capfd: pytest.CaptureFixture[str]
+    number: str, flags: tuple[str, ...], gate: str, step: int, unit: int, rnncli: Run
 ) -> None:
-    theirs = traced(capfd, *flags)[step]["gates"][gate]["activation"][0][unit]
-    found = json.loads(print_answer(capfd, "explain", number, "-f", "json", *flags))["explanation"]
+    theirs = traced(rnncli, *flags)[step]["gates"][gate]["activation"][0][unit]
+    found = json.loads(print_answer(rnncli, "explain", number, "-f", "json", *flags))["explanation"]
     assert found["value"] == theirs == found["equations"][0]["value"]
 
 
-def test_a_sequence_needs_no_flag(capfd: pytest.CaptureFixture[str]) -> None:
-    with_flag = print_answer(capfd, "explain", "hidden_states[0,1,0]", "--return-sequences")
-    without = print_answer(capfd, "explain", "hidden_states[0,1,0]")
+def test_a_sequence_needs_no_flag(rnncli: Run) -> None:
+    with_flag = print_answer(rnncli, "explain", "hidden_states[0,1,0]", "--return-sequences")
+    without = print_answer(rnncli, "explain", "hidden_states[0,1,0]")
     assert without.splitlines()[:2] == with_flag.splitlines()[:2]
     assert without.splitlines()[3:] == with_flag.splitlines()[3:]
 
