@@ -66,7 +66,7 @@ def refusal(rnncli: Run, tmp_path: Path, text: str | bytes, *more: str) -> str:
 
 
 @pytest.mark.parametrize(("code", "marked", "reason", "advice"), EQUATIONS)
-def test_bad_equation(
+def test_equation(
     code: str, marked: str, reason: str, advice: str | None, rnncli: Run, tmp_path: Path
 ) -> None:
     said = refusal(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"'))

@@ -82,9 +82,7 @@ def test_of_equal_numbers_the_first_has_the_gradient(engine: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("low", "high", "slope"), [("-1", "1", 2), ("1", "2", 3), ("-2", "-1", 5)])
-def test_a_clip_passes_the_gradient_to_what_it_returns(
-    low: str, high: str, slope: int, tmp_path: Path
-) -> None:
+def test_a_clip_passes_the_gradient_to_its_result(low: str, high: str, slope: int, tmp_path: Path) -> None:
     file = tmp_path / "clip.toml"
     equation = f"clip(x * 2, x * 3 + {low}, x * 5 + {high})"
     file.write_text(f'name = "Clip"\nstates = ["hidden"]\n[step]\nhidden = "{equation}"\n')

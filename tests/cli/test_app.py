@@ -179,9 +179,7 @@ def test_what_is_given() -> None:
 
 
 @pytest.mark.parametrize("name", ["window", "use_bias", "training"])
-def test_what_is_only_switched_on_may_stand_in_every_group(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_only_turned_on_may_stand_in_every_group(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it is about the input, the layers or the run, it is not given unless it is typed."""
     table = tuple(
         entry._replace(kind="on", default=False, metavar=None) if entry.name == name else entry
@@ -199,9 +197,7 @@ def test_what_is_only_switched_on_may_stand_in_every_group(
         options.entries.cache_clear()
 
 
-def test_an_unexpected_error_is_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_error_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> None:
         raise ZeroDivisionError("one\ntwo")
 

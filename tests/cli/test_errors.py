@@ -130,9 +130,7 @@ def test_color_of_an_error_only_where_it_is_wanted(rnncli: Run) -> None:
     assert "\x1b[" not in rnncli("rnu", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr
 
 
-def test_a_failed_check_prints_the_result(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_check_prints(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     honest = compute.run
 
     def apart(case: Case, engine: str = "auto", budget: int | None = None) -> Result:

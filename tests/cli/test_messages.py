@@ -89,9 +89,7 @@ def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureF
 @pytest.mark.parametrize(
     ("suffix", "said"), [("csv", 1), ("npz", 1), ("npy", 1), ("safetensors", 1), ("json", 0), ("txt", 0)]
 )
-def test_every_format_has_check(
-    suffix: str, said: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_check_everywhere(suffix: str, said: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from rnncli.cli.app import main
 
     path = tmp_path / f"out.{suffix}"

@@ -199,9 +199,7 @@ def test_the_new_file_has_the_permissions_before_its_content(tmp_path: Path, mod
     assert path.stat().st_mode & 0o7777 == kept
 
 
-def test_a_temporary_file_that_is_a_link_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_for_a_temporary_file_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "urandom", bytes)
     (tmp_path / "other").write_text("other")
     (tmp_path / ".out.json.00000000.part").symlink_to("other")

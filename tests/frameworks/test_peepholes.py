@@ -30,9 +30,7 @@ def run_onnx(model: Any, feeds: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_there_and_back_gives_the_same_bits(
-    tmp_path: Path, rnncli: Run, direction: str, biased: bool
-) -> None:
+def test_there_and_back_are_the_same_bits(tmp_path: Path, rnncli: Run, direction: str, biased: bool) -> None:
     made, feeds = peephole_lstm(direction, biased=biased)
     model, _ = onnx_graphs.save(tmp_path, made)
     there, back = str(tmp_path / "there.npz"), str(tmp_path / "back.npz")

@@ -89,9 +89,7 @@ def tagger(folder: Path, own: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_recurrent_layers_around_classes_of_ones_own_are_shown(
-    rnncli: Run, folder: Path, tagger: Any
-) -> None:
+def test_recurrent_layers_around_own_classes_are_shown(rnncli: Run, folder: Path, tagger: Any) -> None:
     for name in ("tagger.keras", "tagger.h5"):
         done = rnncli("run", GIVEN, "--model", name, *CUSTOM, "--check", "-f", "json", cwd=folder)
         tensors = done.tensors()
@@ -205,9 +203,7 @@ def test_the_file_is_for_whole_models_of_keras(rnncli: Run, folder: Path, tagger
 
 
 @pytest.mark.parametrize("file", ["tagger.keras", "tagger.h5"])
-def test_an_unknown_class_is_refused_with_the_option(
-    rnncli: Run, folder: Path, tagger: Any, file: str
-) -> None:
+def test_unknown_classes_are_refused_with_advice(rnncli: Run, folder: Path, tagger: Any, file: str) -> None:
     """Keras's own words are `Unknown layer` and `could not be deserialized`."""
     missing = "is not a layer of Keras; --custom-objects FILE.py gives its class."
     assert missing in rnncli("run", GIVEN, "--model", f"{file}#behind", cwd=folder).refusal()

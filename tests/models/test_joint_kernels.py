@@ -134,9 +134,7 @@ def test_what_is_assumed_is_said(rnncli: Run, folder: Path) -> None:
     rnncli("run", GIVEN, "--model", "model.ckpt#enc", "--assume", "gates=ifgo", cwd=folder).refusal()
 
 
-def test_weights_that_no_cell_has_are_refused(
-    rnncli: Run, tmp_path: Path, weights: Mapping[str, Any]
-) -> None:
+def test_weights_of_no_cell_are_refused(rnncli: Run, tmp_path: Path, weights: Mapping[str, Any]) -> None:
     kernel, bias = cell(weights, LSTM.format(0))
     names = {"rnn/lstm_cell/kernel": kernel, "rnn/lstm_cell/bias": bias, "rnn/lstm_cell/w_f_diag": bias[:2]}
     np.savez(tmp_path / "w.npz", **names)

@@ -83,9 +83,7 @@ def test_a_model_that_would_fill_the_memory_is_refused(
         assert said in rnncli("run", INPUT, "--model", str(path)).refusal()
 
 
-def test_the_outputs_of_all_layers_count(
-    tmp_path: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outputs_of_all_layers_count(tmp_path: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a third of what is allowed, and a chain of them takes more."""
     monkeypatch.setattr(memory, "ROOM", 3 * 2**26)
     steps = 2**21

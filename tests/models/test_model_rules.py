@@ -73,9 +73,7 @@ MASKS = {"first": A, "and": A & B, "or": A | B, "everything": np.ones((2, 4), bo
     (L.Add(name="half"), "first", "none", 0),
     (L.Concatenate(name="half"), "first", "everything", 0),
 ])  # fmt: skip
-def test_joined_masks_by_the_saving_keras(
-    join: Any, old: str, today: str, notes: int, tmp_path: Path
-) -> None:
+def test_joined_masks_by_their_keras(join: Any, old: str, today: str, notes: int, tmp_path: Path) -> None:
     """Keras 3.0 to 3.3 has no mask here, and a note where that changes the numbers."""
     model, graph, _ = save_model(tmp_path, *two_embeddings(join))
     given = {"a": IDS, "b": OTHER}

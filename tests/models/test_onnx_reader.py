@@ -369,9 +369,7 @@ def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any],
 
 @pytest.mark.parametrize(("allowed", "seconds"), [("2", 2), ("many", 1), ("nan", 1)])
 @pytest.mark.slow
-def test_more_time_is_set(
-    allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_time_set(allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "SECONDS", 0.6)
     monkeypatch.setenv("RNNCLI_SECONDS", allowed)
     with pytest.raises(InputError, match=f"the model has not finished after {seconds} s"):

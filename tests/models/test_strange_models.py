@@ -225,7 +225,7 @@ def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_damaged_configs_are_refused(
+def test_broken_configs_are_refused(
     before: str, after: str, message: str, rnncli: Run, tmp_path: Path
 ) -> None:
     inputs = keras.Input((5, 4))

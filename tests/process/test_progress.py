@@ -61,9 +61,7 @@ def test_a_large_input_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> No
 )
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
 @pytest.mark.parametrize("engine", ["numpy", "onnx"])
-def test_blocks_have_keras_numbers(
-    engine: str, name: str, flags: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_are_as_keras_has(engine: str, name: str, flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if engine == "onnx":
         pytest.importorskip("onnxruntime")
     inputs = np.random.default_rng(2).standard_normal((2, 23, 3)).astype(np.float32)

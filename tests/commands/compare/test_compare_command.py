@@ -173,9 +173,7 @@ def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
     ("GRU(3)", '[[["NaN"], [0], [0], [0]]]', True),
     ("LSTM(3, return_sequences=True)", "[[[1], [2], [3], [4]]]", True),
 ])  # fmt: skip
-def test_pieces_prove_little_of_a_state_of_no_effect(
-    layer: str, input: str, proves: bool, rnncli: Run
-) -> None:
+def test_pieces_prove_little_of_an_unused_state(layer: str, input: str, proves: bool, rnncli: Run) -> None:
     done = rnncli("compare", input, "-l", layer, "--split", "2", "--seed", "1").success()
     assert ("a lost state would not show" in done.stderr) is not proves
 

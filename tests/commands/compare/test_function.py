@@ -45,9 +45,7 @@ def test_a_right_form_agrees(function: str, dtype: str, rnncli: Run) -> None:
     ("lost_state", 17, "outputs", 16), ("late_decay", 1, "outputs", 0), ("no_beta", 1, "outputs", 0),
     ("unscaled", 1, "outputs", 0), ("transposed", 1, "memory", None), ("eps_outside", 15, "outputs", 1),
 ])  # fmt: skip
-def test_a_fault_is_found_at_once(
-    function: str, length: int, tensor: str, step: int | None, rnncli: Run
-) -> None:
+def test_a_fault_is_found(function: str, length: int, tensor: str, step: int | None, rnncli: Run) -> None:
     found = compare(rnncli, function, "--try-lengths", "1,15,16,17", code=1)
     run = next(run for run in found["runs"] if not run["agrees"])
     assert found["agree"] is False

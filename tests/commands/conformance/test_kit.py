@@ -128,9 +128,7 @@ def test_a_full_disk_names_the_file_and_nothing_is_left(rnncli: Run, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_the_older_kit(
-    rnncli: Run, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_leaves_the_old_kit(rnncli: Run, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     rnncli("conformance", "-o", str(tmp_path), "--select", "clip")
     before = files_in(tmp_path)
     request.getfixturevalue("full_disk")

@@ -93,9 +93,7 @@ def test_a_chain_of_layers_with_formulas_is_one_script(target: str, rnncli: Run,
     ("c", "masking (Masking), norm (LayerNormalization), head (Dense)"),
     ("latex", "masking (Masking), norm (LayerNormalization), head (Dense)"),
 ])  # fmt: skip
-def test_what_a_script_leaves_out_is_named_twice(
-    target: str, names: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_what_scripts_leave_out_is_named_twice(target: str, names: str, rnncli: Run, tmp_path: Path) -> None:
     model = save_chain(tmp_path / "m.keras", keras.layers.LayerNormalization(name="norm"))
     done = rnncli("export", ROWS, "--model", model, "--to", target)
     text = "only the recurrent layers are written, each with the input that it gets; left out:"
@@ -105,9 +103,7 @@ def test_what_a_script_leaves_out_is_named_twice(
     assert "left out" not in chosen.stderr + chosen.stdout
 
 
-def test_return_sequences_for_the_next_layer_is_asked_of_each_layer_alone(
-    rnncli: Run, tmp_path: Path
-) -> None:
+def test_return_sequences_for_the_next_layer_is_asked_of_layers_alone(rnncli: Run, tmp_path: Path) -> None:
     model = save_chain(tmp_path / "m.keras")
     done = rnncli("export", ROWS, "--model", model, "--return-sequences", "--to", "numpy")
     assert "left out: masking (Masking), head (Dense)" in done.stderr
@@ -116,9 +112,7 @@ def test_return_sequences_for_the_next_layer_is_asked_of_each_layer_alone(
 
 @pytest.mark.parametrize("layers", ["", "#decoder"])
 @pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c"])
-def test_every_layer_is_exported(
-    target: str, layers: str, model_file: str, rnncli: Run, tmp_path: Path
-) -> None:
+def test_all_are_exported(target: str, layers: str, model_file: str, rnncli: Run, tmp_path: Path) -> None:
     expected = run_model(rnncli, IDS, model_file + layers)
     if layers:  # a script of one layer names no layer
         expected = {name.removeprefix("decoder/"): array for name, array in expected.items()}

@@ -106,9 +106,7 @@ def test_color_only_where_it_is_wanted(rnncli_process: Any) -> None:
     assert "48;" not in shown(FORCE_COLOR="1", COLORTERM="", TERM="linux")
 
 
-def test_a_trace_where_onnx_is_faster(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trace_beside_onnx(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(engines, "choose", lambda _, engine: "onnx" if engine == "auto" else engine)
     assert main(["plot", "--layer", "gru", "--seed", "1", "--terminal"]) == 0
     assert "update gate" in capsys.readouterr().out

@@ -134,9 +134,7 @@ def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: 
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.slow
-def test_the_layer_is_what_keras_computes(
-    directions: int, rnncli: Run, explained: Any, tmp_path: Path
-) -> None:
+def test_the_layer_is_that_of_keras(directions: int, rnncli: Run, explained: Any, tmp_path: Path) -> None:
     names = ["recurrent_activation=hard_sigmoid_keras2", "gates=input,output,forget,candidate"]
     planted = plant(Kind("LSTM", directions=directions), names)
     args, written = write(tmp_path, planted), str(tmp_path / "o.npz")
@@ -377,9 +375,7 @@ def test_packed_sequences_of_pytorch_match_with_a_mask(rnncli: Run, tmp_path: Pa
     ("name", "differences"), [("last_hidden_state", []), ("hidden_states", ["output_axes=time,batch,units"])]
 )
 @pytest.mark.slow
-def test_two_unnamed_rows_are_read_twice(
-    name: str, differences: list[str], rnncli: Run, tmp_path: Path
-) -> None:
+def test_unnamed_rows_are_read_twice(name: str, differences: list[str], rnncli: Run, tmp_path: Path) -> None:
     """With two time steps, (2, batch, units) is h_n of two directions, or a sequence with the time first."""
     args = torch_files(tmp_path, "LSTM", batch=3, steps=2, bidirectional=True, batch_first=True)
     with np.load(tmp_path / "y.npz") as stored:

@@ -52,9 +52,7 @@ def test_a_mask_replaces_the_one_that_was_given(opens: Any, rnncli: Run) -> None
 
 
 @pytest.mark.parametrize("change", ["Bidirectional", "input", "weight"])
-def test_the_page_offers_other_numbers_as_a_file(
-    opens: Any, rnncli: Run, change: str, tmp_path: Path
-) -> None:
+def test_the_page_offers_new_numbers_as_a_file(opens: Any, rnncli: Run, change: str, tmp_path: Path) -> None:
     page = opens(*LSTM)
     assert page.page.get_by_role("button", name="save case.json").count() == 0
     if change == "Bidirectional":

@@ -47,9 +47,7 @@ def test_the_page_grades_as_the_command_does() -> None:
     ("tour --exercise all --seed 3", "sheet.md", "is written.\n"),
 ])  # fmt: skip
 @pytest.mark.slow
-def test_what_was_written_and_how_to_open_it(
-    rnncli: Run, tmp_path: Path, words: str, file: str, how: str
-) -> None:
+def test_what_was_written_and_its_use(rnncli: Run, tmp_path: Path, words: str, file: str, how: str) -> None:
     path = tmp_path / file
     *_, said = rnncli(*words.split(), "-o", str(path)).stderr.splitlines(keepends=True)
     assert said.startswith(f"rnncli: note: {shlex.quote(str(path))} is written.")

@@ -160,7 +160,7 @@ def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     assert main(command.replace("PATH", f"{path}#lstm").split()) == 0
 
 
-def test_run_names_custom_layers_that_may_be_recurrent(
+def test_run_names_own_layers_that_may_be_recurrent(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.keras"

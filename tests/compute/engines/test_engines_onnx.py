@@ -174,9 +174,7 @@ def test_auto_takes_it_for_many_steps(case: Case, chosen: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named_and_what_installs_it(
-    package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_named_with_its_installer(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     engine._packages.cache_clear()  # another test may have loaded them
     with pytest.raises(EngineError, match=package) as caught:
