@@ -1,5 +1,6 @@
 """Cases of the samples whose states are matrices, and what the loops of `matrix_loops` return for them."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,67 @@ def case_of(text: str, dtype: str = "float64", *, started: bool = True, **given:
     )  # fmt: skip
 
 
+WHOLE: Mapping[str, Any] = {"return_sequences": True, "return_state": True, "dtype": "float64"}
+FORMS: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {
+    "plain": ("{layer}", WHOLE, {}),
+    "masked": ("{layer}", WHOLE, {"mask": MASK}),
+    "backwards": ("{layer}", {**WHOLE, "go_backwards": True}, {"mask": MASK}),
+    "zeroing": ("{layer}", {**WHOLE, "zero_output_for_mask": True}, {"mask": MASK, "started": False}),
+    "last step": ("{layer}", {"return_state": True, "use_bias": False}, {"started": False}),
+    "bidirectional": ("Bidirectional({layer}, dtype='float64')", WHOLE, {}),
+    "bidirectional, masked": ("Bidirectional({layer}, dtype='float64')", WHOLE, {"mask": MASK}),
+    "bidirectional, last step": ("Bidirectional({layer})", {"return_state": True}, {}),
+    "two calls": ("{layer}", {**WHOLE, "stateful": True}, {"started": False, "calls": 2}),
+    "two calls, masked": (
+        "{layer}", {**WHOLE, "stateful": True}, {"mask": MASK, "started": False, "calls": 2},
+    ),
+}  # fmt: skip
+"""An expression with a hole for the layer, its options, and what its case has besides an input.
+
+Without a dtype it is float32.
+"""
+
+
+def text_in(form: str, name: str) -> str:
+    """Return the layer of a sample in a form of the table."""
+    text, options, _ = FORMS[form]
+    return text.format(layer=layer_of(name, **options))
+
+
+def case_in(form: str, name: str) -> Case:
+    """Return the case of a sample in a form of the table."""
+    _, options, given = FORMS[form]
+    return case_of(text_in(form, name), options.get("dtype", "float32"), **given)
+
+
+def check(form: str, name: str, case: Case, tensors: Iterable[Any]) -> None:
+    """Check the tensors of a case of the table, in the order of `run`, against the loop written apart.
+
+    The halves of a Bidirectional layer return 0 in masked steps."""
+    _, options, given = FORMS[form]
+    mask, wanted, states = given.get("mask"), [], list[Any]()
+    both = form.startswith("bidirectional")
+    for path in ("forward/", "backward/") if both else ("",):
+        backwards = path == "backward/" or "go_backwards" in options
+        made, last = expected(name, case, slice(None, None, -1 if backwards else 1), mask, path)
+        states += [made[:, -1], *last]
+        if mask is not None and (both or "zero_output_for_mask" in options):
+            made = np.where(MASK[:, :: -1 if path == "backward/" else 1, None], made, 0)
+        if "return_sequences" not in options:
+            made = made[:, -1]
+        wanted.append(made[:, ::-1] if path == "backward/" and made.ndim > 2 else made)
+    outputs = np.concatenate(wanted, axis=-1)
+    near = 1e-11 if "dtype" in options else 2e-4
+    for ours, theirs in zip(tensors, [outputs, *states], strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=near, atol=near, err_msg=f"{name}, {form}")
+
+
 def expected(name: str, case: Case, order: Any = slice(None), mask: Any = None, path: str = "") -> Any:
-    """Return the loop's outputs and last states; a masked step keeps the states and repeats the output."""
+    """Return the loop's outputs of the last call and last states, in the order of the steps.
+
+    A masked step keeps the states and repeats the output of the step before; the first of a call returns 0.
+    """
     loop, given = SMALL[name]
     n = {"units": UNITS, **given}
     weights = {
@@ -53,11 +113,12 @@ def expected(name: str, case: Case, order: Any = slice(None), mask: Any = None, 
     starts = (case.initial_state or zeros)[count if path == "backward/" else 0 :]
     for row in range(BATCH):
         kept = [state[row] for state in starts[1:count]]
-        made, last = [], np.zeros(UNITS)
-        for step in range(TIMESTEPS)[order]:
-            if mask is None or mask[row, step]:
-                (last,), kept = loop(weights, case.inputs[row, step][None], n, *kept)
-            made.append(last)
+        for _ in range(case.calls):
+            made, last = list[Any](), np.zeros(UNITS)
+            for step in range(TIMESTEPS)[order]:
+                if mask is None or mask[row, step]:
+                    (last,), kept = loop(weights, case.inputs[row, step][None], n, *kept)
+                made.append(last)
         outputs.append(made)
         states.append(kept)
     return np.array(outputs), [np.array(part) for part in zip(*states, strict=True)]
@@ -65,8 +126,7 @@ def expected(name: str, case: Case, order: Any = slice(None), mask: Any = None, 
 
 def random_case(text: str, **options: Any) -> Case:
     """Return a case of a random cell, with random weights and states."""
-    given = {"return_sequences": True, "return_state": True, "dtype": "float64", **options}
-    words = "".join(f", {name}={value!r}" for name, value in given.items())
+    words = "".join(f", {name}={value!r}" for name, value in {**WHOLE, **options}.items())
     call = parse(f"@r.toml({RANDOM_UNITS}{words})", {"r.toml": read_equations(text)})
     stack, rng = Stack(specs.from_flags([call], {})), np.random.default_rng(3)
     inputs = rng.standard_normal((2, 4, 3))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import ROOT, Run
-from matrix_cases import BATCH, MASK, case_of, expected, layer_of
+from matrix_cases import BATCH, FORMS, WHOLE, case_in, case_of, check, layer_of, text_in
 from matrix_loops import SMALL, UNITS
 
 import rnncli
@@ -18,76 +18,63 @@ from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.errors import InputError, Text, write
 from rnncli.process import progress
-from rnncli.result import Result
 from rnncli.specs.build import read_equations
 from rnncli.values import sizes
 
 
-def check(result: Result, outputs: Any, states: Any, near: float = 1e-12) -> None:
-    ours = [tensor.values for tensor in result.outputs]
-    for values, wanted in zip(ours, [outputs, None, *states], strict=True):
-        if wanted is not None:
-            assert values.shape == wanted.shape
-            np.testing.assert_allclose(values, wanted, rtol=near, atol=near)
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_every_sample(form: str, name: str) -> None:
+    """Every output and every number of every state, of all heads, against the loop."""
+    case = case_in(form, name)
+    check(form, name, case, [tensor.values for tensor in compute.run(case, "numpy").outputs])
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_outputs_and_states(name: str) -> None:
-    case = case_of(layer_of(name, return_sequences=True, return_state=True, dtype="float64"))
-    outputs, states = expected(name, case)
-    check(compute.run(case, "numpy"), outputs, states)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_backwards_with_a_mask(name: str) -> None:
-    text = layer_of(name, return_sequences=True, return_state=True, dtype="float64", go_backwards=True)
-    case = case_of(text, mask=MASK)
-    outputs, states = expected(name, case, slice(None, None, -1), MASK)
-    check(compute.run(case, "numpy"), outputs, states)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_bidirectional(name: str) -> None:
-    inner = layer_of(name, return_sequences=True, return_state=True, dtype="float64")
-    case = case_of(f"Bidirectional({inner}, dtype='float64')")
-    forward, last = expected(name, case, path="forward/")
-    backward, first = expected(name, case, slice(None, None, -1), path="backward/")
-    result = compute.run(case, "numpy")
-    merged = np.concatenate([forward, backward[:, ::-1]], axis=-1)
-    np.testing.assert_allclose(result.outputs[0].values, merged, rtol=1e-12, atol=1e-12)
-    half = len(result.outputs) // 2 + 1
-    for tensor, wanted in zip(
-        [*result.outputs[2:half], *result.outputs[half + 1 :]], [*last, *first], strict=True
-    ):
-        np.testing.assert_allclose(tensor.values, wanted, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_a_sequence_in_two_parts(name: str) -> None:
-    """The states of the first half, handed over, start the second."""
-    case = case_of(layer_of(name, return_sequences=True, return_state=True, dtype="float64"))
-    whole = compute.run(case, "numpy").outputs
-    first = compute.run(case._replace(inputs=case.inputs[:, :2]), "numpy").outputs
-    states = tuple(tensor.values for tensor in first[1:])
-    second = compute.run(case._replace(inputs=case.inputs[:, 2:], initial_state=states), "numpy").outputs
-    joined = np.concatenate([first[0].values, second[0].values], axis=1)
-    np.testing.assert_allclose(joined, whole[0].values, rtol=1e-12, atol=1e-12)
-    for tensor, wanted in zip(second[1:], whole[1:], strict=True):
-        np.testing.assert_allclose(tensor.values, wanted.values, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.slow
-def test_keras_computes_the_same(name: str) -> None:
-    for text, mask in (
-        (layer_of(name, return_sequences=True, return_state=True), MASK),
-        (f"Bidirectional({layer_of(name, return_state=True)})", None),
-    ):
-        case = case_of(text, "float32", mask=mask)
-        ours, theirs = (compute.run(case, engine).outputs for engine in ("numpy", "tensorflow"))
-        for tensor, other in zip(ours, theirs, strict=True):
-            assert tensor.values.shape == other.values.shape
-            np.testing.assert_allclose(tensor.values, other.values, rtol=2e-4, atol=2e-5)
+def test_keras_computes_the_same(form: str, name: str) -> None:
+    case = case_in(form, name)
+    check(form, name, case, [tensor.values for tensor in compute.run(case, "tensorflow").outputs])
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("form", ["plain", "masked"])
+def test_a_sequence_in_two_parts(form: str, name: str) -> None:
+    """The states of the first four steps, handed over, start the others, which no mask begins."""
+    case = case_in(form, name)
+    states, sequences = case.initial_state, []
+    for part in (slice(4), slice(4, None)):
+        mask = None if case.mask is None else case.mask[:, part]
+        given = case._replace(inputs=case.inputs[:, part], initial_state=states, mask=mask)
+        sequence, *last = [tensor.values for tensor in compute.run(given, "numpy").outputs]
+        sequences.append(sequence)
+        states = tuple(last)
+    check(form, name, case, [np.concatenate(sequences, axis=1), *last])
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("form", ["plain", "backwards", "last step", "bidirectional"])
+@pytest.mark.slow
+def test_a_stream_gives_what_a_batch_gives(form: str, name: str, rnncli: Run) -> None:
+    """One sequence a line; and of a stateful layer, one sequence in two lines."""
+    inputs = np.random.default_rng(2).standard_normal((2, 4, 3))
+    words = ["run", "-l", text_in(form, name), "--seed", "1", "--quiet", "-f"]
+
+    def stream(words: list[str], *lines: np.ndarray) -> list[list[np.ndarray]]:
+        text = "".join(f"{json.dumps(line[None].tolist())}\n" for line in lines)
+        answers = map(json.loads, rnncli(*words, "ndjson", "--stream", input=text).stdout.splitlines())
+        return [[np.array(tensor["values"]) for tensor in answer["outputs"]] for answer in answers]
+
+    whole = json.loads(rnncli(*words, "json", input=json.dumps(inputs.tolist())).stdout)["outputs"]
+    for tensors in zip(whole, *stream(words, *inputs), strict=True):
+        np.testing.assert_allclose(np.concatenate(tensors[1:]), tensors[0]["values"], rtol=2e-5, atol=1e-6)
+    if form == "plain":
+        first, second = stream([*words[:-1], "--stateful", "-f"], inputs[0, :1], inputs[0, 1:])
+        np.testing.assert_allclose(np.hstack([first[0], second[0]]), whole[0]["values"][:1], rtol=1e-10)
+        for ours, tensor in zip(second[1:], whole[1:], strict=True):
+            np.testing.assert_allclose(ours, tensor["values"][:1], rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -108,7 +95,7 @@ def test_states_have_their_own_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_a_trace_has_every_line_of_every_step(name: str) -> None:
     """Traced and run alone, a layer returns the same; its last traced states are the returned ones."""
-    case = case_of(layer_of(name, return_sequences=True, return_state=True, dtype="float64"))
+    case = case_of(layer_of(name, **WHOLE))
     alone, traced = compute.run(case, "numpy"), tracing.trace(case)
     for ours, other in zip(alone.outputs, traced.outputs, strict=True):
         np.testing.assert_array_equal(ours.values, other.values)
@@ -124,7 +111,7 @@ def source(name: str) -> str:
 
 def test_a_held_line(tmp_path: Path) -> None:
     """alpha = 0 forgets everything: the memory is what the last step wrote, and the oracle agrees."""
-    text = layer_of("gated_deltanet", return_sequences=True, return_state=True, dtype="float64")
+    text = layer_of("gated_deltanet", **WHOLE)
     held = holds.hold_gates(case_of(text), ["alpha=0", "beta[:, 1]=0@2:"])
     result = compute.run(held, "numpy")
     loop = tracing.trace(held).trace[0]
@@ -139,21 +126,13 @@ def test_a_held_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["gla", "mlstm", "mamba", "qwen3_next"])
-def test_dropout_and_use_bias(name: str) -> None:
-    """In training, what reaches the layer is x times a mask; without bias, the bias is 0."""
-    case = case_of(layer_of(name, dtype="float64", dropout=0.5, use_bias=False, return_sequences=True))
+def test_dropout(name: str) -> None:
+    """In training, what reaches the layer is x times a mask."""
+    case = case_of(layer_of(name, dtype="float64", dropout=0.5, return_sequences=True))
     trained = compute.run(case._replace(training=True, seed=3), "numpy")
     mask = tracing.trace(case._replace(training=True, seed=3)).trace[0].dropout.inputs[0]
     plain = case._replace(inputs=case.inputs * mask[:, None])
     np.testing.assert_allclose(trained.outputs[0].values, compute.run(plain, "numpy").outputs[0].values)
-    if name == "mlstm":
-        zeros = {**(case.weights or {}), "bias": np.zeros(5 * UNITS - UNITS + 4)}
-        full = case_of(layer_of(name, dtype="float64", return_sequences=True))
-        full = full._replace(weights=zeros, initial_state=case.initial_state)
-        np.testing.assert_allclose(
-            compute.run(plain._replace(weights={"kernel": zeros["kernel"]}), "numpy").outputs[0].values,
-            compute.run(full._replace(inputs=plain.inputs), "numpy").outputs[0].values,
-        )
 
 
 @pytest.mark.slow
@@ -245,8 +224,7 @@ def test_a_layer_without_heads(rnncli: Run) -> None:
 @pytest.mark.parametrize("backwards", [False, True])
 def test_blocks_of_steps(name: str, backwards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many steps are prepared at once, windows and delayed inputs go on from block to block."""
-    loop = {"return_sequences": True, "return_state": True, "dtype": "float64", "go_backwards": backwards}
-    case = case_of(layer_of(name, **loop))
+    case = case_of(layer_of(name, **WHOLE, go_backwards=backwards))
     whole = compute.run(case, "numpy").outputs
     for block in (1, 300, 1000):
         monkeypatch.setattr("rnncli.arrays.BLOCK", block)
@@ -426,18 +404,3 @@ def test_the_axes_of_a_printed_state_stand_in_its_order(rnncli: Run) -> None:
     printed = rnncli("run", "-l", f"@{ROOT}/samples/cells/mamba2_layer.toml(16, return_state=True)").stdout
     assert re.search(r"last_memory_state +\S.*\) +groups 0 +repeats 0 +values 0 ", printed)
     assert re.search(r"last_value_window_state +\S.*\) +taps 0 +groups 0 +repeats 0 ", printed)
-
-
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
-def test_a_second_call_goes_on_from_the_states_of_the_first(name: str, mask: np.ndarray | None) -> None:
-    loop = {"return_sequences": True, "return_state": True, "dtype": "float64", "stateful": True}
-    case = case_of(layer_of(name, **loop), started=False, calls=2, mask=mask)
-    _, states = expected(name, case, mask=mask)
-    handed_over = case._replace(initial_state=(np.zeros((BATCH, UNITS)), *states))
-    outputs, last = expected(name, handed_over, mask=mask)
-    tensors = compute.run(case, "numpy").outputs
-    if mask is None:  # a masked first step repeats the output of the first call
-        np.testing.assert_allclose(tensors[0].values, outputs, rtol=1e-11, atol=1e-12)
-    for tensor, wanted in zip(tensors[2:], last, strict=True):
-        np.testing.assert_allclose(tensor.values, wanted, rtol=1e-11, atol=1e-12)
