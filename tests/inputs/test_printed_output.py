@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from command import Run
 
 from rnncli.cli.app import main
 from rnncli.errors import InputError
@@ -33,13 +34,12 @@ def test_a_page_is_recognized(line: str, capfdbinary: pytest.CaptureFixture[byte
     assert caught.value.advice == "Only what `rnncli run --format json` printed can be read back."
 
 
-def test_a_file_of_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_it(tmp_path: Path, rnncli: Run) -> None:
     path = tmp_path / "out.csv"
-    assert main([*RUN.split(), "-o", str(path)]) == 0
-    assert main(["run", str(path)]) == 2
-    assert f"{path}: it looks like rnncli's own output" in capfd.readouterr().err
-    assert main([*RUN.split(), "-f", "json", "-o", str(tmp_path / "out.json")]) == 0
-    assert main(["run", str(tmp_path / "out.json")]) == 0
+    rnncli(*RUN.split(), "-o", str(path)).success()
+    assert f"{path}: it looks like rnncli's own output" in rnncli("run", str(path)).refusal()
+    rnncli(*RUN.split(), "-f", "json", "-o", str(tmp_path / "out.json")).success()
+    rnncli("run", str(tmp_path / "out.json")).success()
 
 
 @pytest.mark.parametrize(

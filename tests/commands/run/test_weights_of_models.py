@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import Run
 from oracle import keras
 
-from rnncli.cli.app import main
 from rnncli.models.keras import hdf5
 
 pytestmark = pytest.mark.slow
@@ -65,9 +65,9 @@ def between() -> Any:
     return keras.Sequential([keras.Input((2, 5)), *layers])
 
 
-def note(capfd: pytest.CaptureFixture[str], path: Path, *more: str) -> str | None:
-    assert main(["run", INPUT, "--weights", str(path), *more]) == 0
-    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith(NOTE)]
+def note(rnncli: Run, path: Path, *more: str) -> str | None:
+    done = rnncli("run", INPUT, "--weights", str(path), *more).success()
+    lines = [line for line in done.stderr.splitlines() if line.startswith(NOTE)]
     assert len(lines) <= 1
     return lines[0] if lines else None
 
@@ -75,15 +75,15 @@ def note(capfd: pytest.CaptureFixture[str], path: Path, *more: str) -> str | Non
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize(("build", "names"), [(plain, ""), (between, "#lstm")])
 def test_the_note_names_what_can_be_run(
-    build: Any, names: str, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    build: Any, names: str, suffix: str, tmp_path: Path, rnncli: Run
 ) -> None:
     path = tmp_path / f"a b.{suffix}"
     build().save(path)
-    said = note(capfd, path, "-l", "lstm" if build is plain else "LSTM(3, return_sequences=True)")
+    said = note(rnncli, path, "-l", "lstm" if build is plain else "LSTM(3, return_sequences=True)")
     option = f"--model {shlex.quote(f'{path}{names}')}"
     what = f"only {names[1:]}" if names else "the layers of the file"
     assert said == f"{NOTE}{path} are used; {option} runs {what}"
-    assert main(["run", INPUT, *shlex.split(option)]) == 0, capfd.readouterr().err
+    rnncli("run", INPUT, *shlex.split(option)).success()
 
 
 class WithoutGraph(keras.Model):  # type: ignore[misc]
@@ -101,30 +101,30 @@ class WithoutGraph(keras.Model):  # type: ignore[misc]
     ("build", "suffix"), [(behind, "keras"), (behind, "h5"), (plain, "weights.h5"), (WithoutGraph, "keras")]
 )
 def test_there_is_no_note_where_model_would_fail(
-    build: Any, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    build: Any, suffix: str, tmp_path: Path, rnncli: Run
 ) -> None:
     path, model = tmp_path / f"model.{suffix}", build()
     model(np.zeros((1, 2, 5), "float32"))
     model.save_weights(path) if suffix == "weights.h5" else model.save(path)
-    assert note(capfd, path) is None
+    assert note(rnncli, path) is None
 
 
-def test_a_model_of_text_can_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_model_of_text_can_be_run(tmp_path: Path, rnncli: Run) -> None:
     path = tmp_path / "model.keras"
     text().save(path)
-    assert "runs the layers of the file" in (note(capfd, path, "-l", "lstm") or "")
+    assert "runs the layers of the file" in (note(rnncli, path, "-l", "lstm") or "")
 
 
-def test_no_note_where_model_refuses_a_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_note_where_model_refuses_a_cell(tmp_path: Path, rnncli: Run) -> None:
     path = tmp_path / "model.keras"
     keras.Sequential([keras.Input((2, 5)), L.RNN(Decay(), name="decay")]).save(path)
-    assert note(capfd, path, "-l", "simple_rnn") is None
-    assert main(["run", INPUT, "--model", str(path)]) == 2
+    assert note(rnncli, path, "-l", "simple_rnn") is None
+    rnncli("run", INPUT, "--model", str(path)).refusal()
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_the_numbers_are_read_once(
-    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    suffix: str, tmp_path: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"model.{suffix}"
     plain().save(path)
@@ -138,5 +138,5 @@ def test_the_numbers_are_read_once(
         return found
 
     monkeypatch.setattr(hdf5, "read", counting)
-    assert note(capfd, path) is not None
+    assert note(rnncli, path) is not None
     assert [count for count in read if count] == [5]

@@ -11,8 +11,6 @@ import pytest
 from command import Run
 from oracle import keras
 
-from rnncli.cli.app import main
-
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("files_are_read_here")]
 
 L = keras.layers
@@ -94,11 +92,10 @@ def save_model(build: Callable[[], Any], path: Path) -> Path:
     return path
 
 
-def list_classes(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[str, str], str]:
+def list_classes(rnncli: Run, *args: str) -> tuple[dict[str, str], str]:
     """Return the class of every layer that `weights` lists, and the notes."""
-    assert main(["weights", *args, "--format", "json"]) == 0
-    out, notes = capfd.readouterr()
-    return {layer["name"]: layer["class_name"] for layer in json.loads(out)["layers"]}, notes
+    done = rnncli("weights", *args, "--format", "json")
+    return {layer["name"]: layer["class_name"] for layer in done.answer()["layers"]}, done.stderr
 
 
 @pytest.mark.parametrize("name", ["m.weights.h5", "m.keras"])
@@ -109,24 +106,22 @@ def list_classes(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[st
       for layer, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()}),
 ])  # fmt: skip
 def test_every_layer_is_found(
-    build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path, rnncli: Run
+) -> None:
     path = save_model(build, tmp_path / name)
-    assert list_classes(capfd, str(path))[0] == layers
-    assert main(["weights", str(path), "--to", "torch", "--format", "json"]) == 0
-    arrays = json.loads(capfd.readouterr().out)["weights"]
+    assert list_classes(rnncli, str(path))[0] == layers
+    arrays = rnncli("weights", str(path), "--to", "torch", "--format", "json").answer()["weights"]
     assert {array.rpartition(".")[0] for array in arrays} == {layer.replace("/", ".") for layer in layers}
     for layer in layers:
-        assert list(list_classes(capfd, f"{path}#{layer}")[0]) == [layer]
+        assert list(list_classes(rnncli, f"{path}#{layer}")[0]) == [layer]
 
 
-def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_weights_are_those_of_the_layer(tmp_path: Path, rnncli: Run) -> None:
     model = EncoderDecoder()
     model(X)
-    model.save_weights(tmp_path / "m.weights.h5")
-    assert main(["weights", f"{tmp_path / 'm.weights.h5'}#reads", "--to", "keras", "--format", "json"]) == 0
-    arrays = json.loads(capfd.readouterr().out)["weights"]
+    file = tmp_path / "m.weights.h5"
+    model.save_weights(file)
+    arrays = rnncli("weights", f"{file}#reads", "--to", "keras", "--format", "json").answer()["weights"]
     for array, theirs in zip(arrays.values(), model.encoder.get_weights(), strict=True):
         np.testing.assert_allclose(array, theirs, atol=1e-7)
 
@@ -146,30 +141,24 @@ CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\
 ])  # fmt: skip
 def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     build: Any, file: str, name: str, inside: dict[str, str], why: str, command: str, said: str,
-    tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    tmp_path: Path, rnncli: Run,
 ) -> None:  # fmt: skip
     path = str(save_model(build, tmp_path / file))
-    layers, notes = list_classes(capfd, path)
+    layers, notes = list_classes(rnncli, path)
     assert layers == {"lstm": "LSTM", **inside}
     assert f"{name} is not shown: {why}" in notes
-    assert main(command.replace("PATH", path).split()) == 2
-    out, message = capfd.readouterr()
-    assert out == ""
+    message = rnncli(*command.replace("PATH", path).split()).refusal()
     assert f"{name} cannot be {said.format(why)}" in message
     assert f"{path}#lstm" in message
-    assert main(command.replace("PATH", f"{path}#lstm").split()) == 0
+    rnncli(*command.replace("PATH", f"{path}#lstm").split()).success()
 
 
-def test_run_names_own_layers_that_may_be_recurrent(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_run_names_own_layers_that_may_be_recurrent(tmp_path: Path, rnncli: Run) -> None:
     path = tmp_path / "m.keras"
     keras.Sequential([keras.Input(X.shape[1:]), Block(name="block")]).save(path)
-    assert main(["run", json.dumps(X.tolist()), "--model", str(path)]) == 2
-    message = capfd.readouterr().err
+    message = rnncli("run", json.dumps(X.tolist()), "--model", str(path)).refusal()
     assert "block (classes>Block) may contain some" in message
-    assert main(shlex.split(message.partition("rnncli ")[2])) == 0
-    assert "block/cell" in capfd.readouterr().out
+    assert "block/cell" in rnncli(*shlex.split(message.partition("rnncli ")[2])).success().stdout
 
 
 @keras.saving.register_keras_serializable("tests_inner_layers")

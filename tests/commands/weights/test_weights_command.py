@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import old_keras as old
 import pytest
+from command import Run
 from looks import SUFFIXES, check_looks, drawn, round_digits
 from weights_by_hand import ANSWERS
-
-from rnncli.cli.app import main
 
 UPDATE = slice(0, 5)
 
@@ -129,10 +128,8 @@ def test_a_number_that_is_not_finite_is_not_hidden() -> None:
     assert row.split()[-1] == "?"
 
 
-def weights_document(capfd: pytest.CaptureFixture[str], path: Path) -> dict[str, Any]:
-    assert main(["weights", str(path), "--format", "json"]) == 0
-    document: dict[str, Any] = json.loads(capfd.readouterr().out)
-    return document
+def weights_document(rnncli: Run, path: Path) -> dict[str, Any]:
+    return dict(rnncli("weights", str(path), "--format", "json").answer())
 
 
 @pytest.mark.parametrize(("module", "options", "units"), [
@@ -142,13 +139,12 @@ def weights_document(capfd: pytest.CaptureFixture[str], path: Path) -> dict[str,
     ("LSTM", {"proj_size": 2, "num_layers": 2, "bidirectional": True}, [[4, 4], [4, 4]]),
 ])  # fmt: skip
 def test_modules_of_pytorch(
-    module: str, options: dict[str, Any], units: list[list[int]], tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    module: str, options: dict[str, Any], units: list[list[int]], tmp_path: Path, rnncli: Run
+) -> None:
     torch = pytest.importorskip("torch")
     made = getattr(torch.nn, module)(3, 4, **options)
     torch.save(made.state_dict(), tmp_path / "m.pt")
-    shown = weights_document(capfd, tmp_path / "m.pt")
+    shown = weights_document(rnncli, tmp_path / "m.pt")
     assert shown["parameters"] == sum(tensor.numel() for tensor in made.parameters())
     assert [layer["units"] for layer in shown["layers"]] == units
     assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
@@ -156,20 +152,18 @@ def test_modules_of_pytorch(
 
 @pytest.mark.parametrize("graph", [True, False])
 @pytest.mark.parametrize(("class_name", "gates"), [("CuDNNLSTM", 4), ("CuDNNGRU", 3)])
-def test_both_biases_of_cudnn(
-    class_name: str, gates: int, graph: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_both_biases_of_cudnn(class_name: str, gates: int, graph: bool, tmp_path: Path, rnncli: Run) -> None:
     options = {name: value for name, value in old.LOOP.items() if name != "unroll"}
     layer = old.layer(class_name, "fast", units=3, **options)
     layer["config"]["batch_input_shape"] = [None, 5, 2]
     arrays = [*old.of_gates(gates, 2, 3)[:2], *old.drawn((2 * gates * 3,))]
     model = {"class_name": "Sequential", "config": [layer]} if graph else None
     old.write(tmp_path / "m.h5", "2.2.4", model, {"fast": old.pairs(old.names("fast"), arrays)})
-    assert weights_document(capfd, tmp_path / "m.h5")["parameters"] == sum(array.size for array in arrays)
+    assert weights_document(rnncli, tmp_path / "m.h5")["parameters"] == sum(array.size for array in arrays)
 
 
-def test_arrays_with_other_names_are_not_pytorchs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_arrays_with_other_names_are_not_pytorchs(tmp_path: Path, rnncli: Run) -> None:
     np.savez(tmp_path / "m.npz", a=np.zeros((2, 3)), b=np.zeros(4))
-    assert weights_document(capfd, tmp_path / "m.npz")["origin"] is None
-    assert main(["weights", str(tmp_path / "m.npz")]) == 0
-    assert "recurrent layers: 0 · no graph" in capfd.readouterr().out.splitlines()
+    assert weights_document(rnncli, tmp_path / "m.npz")["origin"] is None
+    shown = rnncli("weights", str(tmp_path / "m.npz")).success().stdout
+    assert "recurrent layers: 0 · no graph" in shown.splitlines()
