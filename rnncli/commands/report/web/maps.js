@@ -2,14 +2,14 @@
 
 import { clip } from "./activations.js";
 import { list } from "./cell.js";
-import { choose, digits, draw, make } from "./dom.js";
+import { choose, digits, draw, make, refill } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
 import { Numbers, scaleOf } from "./number.js";
 
 // Without words, and with them.
 const MOST_TICKS = [8, 12];
-const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
+const DASHES = ["", "7 3", "2 3", "9 3 2 3", "14 4", "2 8", "9 3 2 3 2 3", "14 3 4 3", "5 9", "1 2"];
 
 /** The maps of the drawn layer for one sequence. */
 export class Maps {
@@ -268,9 +268,13 @@ export class Maps {
       return { line, kind, dash, points: points.filter(Boolean).join(" ") };
     });
     const zero = (100 * most) / (most - low);
+    const { line: chosen = "" } = page.model.locate(page.chosen);
+    const classOf = ({ kind, line }) => `${kind}${line === chosen ? " chosen" : ""}`;
     this.lines.replaceChildren(
       draw("line", { class: "zero", x1: 0, x2: this.steps, y1: zero, y2: zero }),
-      ...drawn.map(({ kind, dash, points }) => draw("polyline", { class: kind, points, "stroke-dasharray": dash })),
+      ...drawn.map((line) =>
+        draw("polyline", { class: classOf(line), points: line.points, "stroke-dasharray": line.dash }),
+      ),
     );
     const swatch = ({ kind, dash }) =>
       draw(
@@ -278,10 +282,12 @@ export class Maps {
         { viewBox: "0 0 24 6", width: 24, height: 6, "aria-hidden": "true" },
         draw("line", { class: kind, x1: 0, x2: 24, y1: 3, y2: 3, "stroke-dasharray": dash }),
       );
-    const text = drawn.map(({ line }) => line).join();
-    if (this.lineText === text) return;
-    this.lineText = text;
-    this.lineKey.replaceChildren(...drawn.map((shown) => make("span", swatch(shown), shown.line)));
+    const button = (shown) => {
+      const target = { layer, half, line: shown.line, sequence: page.sequence, step: page.step };
+      const onclick = () => page.open(addressOf({ ...target, unit: page.unitOf(layer, half, shown.line) }));
+      return make("button", { key: `line-${shown.line}`, onclick }, swatch(shown), " ", shown.line);
+    };
+    refill(this.lineKey, drawn.map(button));
   }
 }
 

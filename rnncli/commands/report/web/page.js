@@ -449,6 +449,7 @@ class Page {
 
   /** Make a change, and show what follows; `again` if the page then has other parts. */
   change(act, again = false) {
+    this.changed = null;
     this.remember();
     seal(this.model);
     act();
@@ -523,7 +524,7 @@ class Page {
     this.isFresh = false;
     this.remember();
     seal(this.model);
-    this.dragged = number.address;
+    Object.assign(this, { dragged: number.address, changed: number.address });
     this.live.replaceChildren();
     clearTimeout(this.fading);
   }

@@ -45,9 +45,9 @@ const DEPENDS = {
 };
 
 const MERGED = {
-  sum: "The sum of both directions: forward + backward.",
-  mul: "The product of both directions: forward · backward.",
-  ave: "The average of both directions.",
+  sum: "= forward + backward",
+  mul: "= forward · backward",
+  ave: "= (forward + backward) / 2",
 };
 
 /** Return {element, update}: the chosen number, and where it comes from. */
@@ -78,6 +78,7 @@ function equation(page) {
       isOutput && make("span.answer", answerOf(page, value)),
       movedBy(page, value),
     ),
+    changedMost(page),
     sentence && make("p.dim", sentence),
     ["line", "held", "same"].includes(kind) && holdControl(page, explained),
     from && isElsewhere && make("p", "= ", make("button.link", { key: "from", onclick: open }, from)),
@@ -143,6 +144,19 @@ function movedBy(page, value) {
   const before = page.before?.get(page.chosen) ?? value;
   if (digits(before, 4) === digits(value, 4) || !Number.isFinite(value - before)) return null;
   return make("span.moved", signed(value - before), " · ", page.say("was {before}", { before: digits(before, 3) }));
+}
+
+/** Return what an input number was before the last change, and which number of the picture moved most with it. */
+function changedMost(page) {
+  const { before, changed, numbers, say, model } = page;
+  if (!before || !changed) return null;
+  const changeOf = ({ address, value }) => value - (before.get(address) ?? value) || 0;
+  const largest = (best, number) => (Math.abs(changeOf(number)) > Math.abs(changeOf(best)) ? number : best);
+  const most = numbers.filter(({ address }) => address !== changed).reduce(largest);
+  const text = [before.get(changed), model.value(changed)].map((value) => digits(value, 2)).join(" → ");
+  const open = () => page.open(most.address);
+  const link = () => [` · ${say("moved most: ")}`, make("button.link", { key: "moved", onclick: open }, most.address)];
+  return make("p.changes", `${changed}: ${text}`, changeOf(most) && [...link(), ` ${signed(changeOf(most))}`]);
 }
 
 const signed = (change) => `${change > 0 ? "+" : ""}${digits(change, 3)}`;
@@ -382,7 +396,7 @@ function returned(page, tensor, { meaning, equals, shape }, numbers) {
       make("span.shape", `(${shape.join(", ")})`),
     ),
     make("p.dim", meaning),
-    bidirectional && tensor.state === undefined && MERGED[merge] && make("p.dim", say(MERGED[merge])),
+    bidirectional && tensor.state === undefined && MERGED[merge] && make("p.dim", MERGED[merge]),
     make("div.halves", tables),
     equals.map((claim) => make("p.dim.claim", `= ${claim}`)),
   );

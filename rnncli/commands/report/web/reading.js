@@ -11,9 +11,7 @@ const GRU_HIDDEN = "update ⊙ h + (1 - update) ⊙ candidate";
 function orderOfSteps({ say, layer }, last) {
   const { forward, backward } = layer.halves;
   if (layer.flags.bidirectional && !forward.backwards && backward.backwards) {
-    return say("forward reads from t=0 to t={last}, backward from t={last} to t=0: its last state is at t=0.", {
-      last,
-    });
+    return say("Backward reads from t={last} to t=0: its last state is at t=0.", { last });
   }
   return forward.backwards ? say("It reads backwards, from t={last} to t=0.", { last }) : "";
 }
@@ -47,28 +45,27 @@ export function readingLines(page) {
   const { traced, symbols } = cell;
   const [, steps] = model.root(layer).x.shape;
   const areGates = (...lines) => lines.every((line) => traced.includes(line) && lineColor(cell, line) === "gate");
+  const isLstm = symbols.cell === LSTM_CELL && areGates("input", "forget", "output");
+  const isGru = symbols.hidden === GRU_HIDDEN && areGates("update", "reset");
   const bars = [
-    symbols.cell === LSTM_CELL &&
-      areGates("input", "forget", "output") &&
+    (isLstm || isGru) && say("[[gate:Green bars]] are gates, 0 (nothing) to 1 (all):"),
+    isLstm &&
       say(
-        "[[gate:Green bars]] are gates, 0 (nothing) to 1 (all): forget: how much memory stays; input: how much of the candidate is written; output: how much becomes the answer.",
+        "forget: how much memory stays; input: how much of the candidate is written; output: how much becomes the answer.",
       ),
-    symbols.hidden === GRU_HIDDEN &&
-      areGates("update", "reset") &&
-      say(
-        "[[gate:Green bars]] are gates, 0 (nothing) to 1 (all): update: how much of the old state stays; reset: how much of it the candidate reads.",
-      ),
+    isGru && say("update: how much of the old state stays; reset: how much of it the candidate reads."),
     traced.includes("candidate") &&
       !("candidate" in cell.sameAs) &&
       say("[[candidate:Pink bars]], blue below 0: the candidate, what could be written."),
   ];
-  const texts = [
+  const isRoot = layer.source === null;
+  const first = [
     say("**Choose a number to see its equation.**"),
-    layer.source === null
-      ? say("Drag an input left or right. [[input:Orange bars]]: how much the number depends on it.")
+    isRoot
+      ? say("Drag an input left or right.")
       : say("Input x is what the layer below returns: drag in the lowest layer."),
     orderOfSteps(page, steps - 1),
-    bars.filter(Boolean).join(" "),
+    isRoot && say("[[input:Orange bars]]: how much the number depends on an input."),
   ];
-  return texts.filter(Boolean).map((text) => make("p", rich(text)));
+  return [first, bars].map((texts) => make("p", rich(texts.filter(Boolean).join(" "))));
 }
