@@ -224,6 +224,12 @@ def test_a_large_layer_has_a_map(opens: Any, rnncli: Run) -> None:
     page.page.get_by_role("slider").fill("20")
     assert "[2,20," in page.page.locator(".value").inner_text()
     assert page.page.locator(".over-time polyline").count() == 6
+    line = page.page.locator(".over-time .chosen")
+    thin = line.evaluate("(line) => line.getAttribute('points')")
+    page.page.locator(".key").get_by_role("button", name="candidate").click()
+    assert line.count() == 1
+    assert line.evaluate("(line) => line.getAttribute('points')") != thin
+    assert page.page.evaluate("document.activeElement.dataset.key") == "line-candidate"
     assert "unit 0 of 24" in page.page.locator(".maps").inner_text()
     check_command(rnncli, page)
 
@@ -257,6 +263,38 @@ def test_a_candidate_has_another_color_than_a_gate(opens: Any) -> None:
             for name in ("gate", "candidate", "cell", "hidden", "input")
         }
         assert len(keys) == 5
+
+
+@pytest.mark.parametrize("name", ["retnet", "layer_norm_lstm"])
+def test_lines_over_time_differ(opens: Any, name: str) -> None:
+    page = opens("-l", f"@samples/cells/{name}.toml(16)", "--seed", "1")
+    looks = page.ask(
+        """[...document.querySelectorAll(".over-time polyline")]
+          .map((line) => getComputedStyle(line).stroke + line.getAttribute("stroke-dasharray"))"""
+    )
+    assert len(looks) > 4
+    assert len(set(looks)) == len(looks)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_how_to_read_it_begins_in_view_on_a_small_laptop(opens: Any, lang: str) -> None:
+    """That inputs can be dragged, and where the backward state is from."""
+    said = {"en": ["Drag an input", "its last state is at t=0"], "ko": ["끌 수 있습니다", "상태가 t=0"]}[lang]
+    bottom = """(part) => {
+      const walk = document.createTreeWalker(document.querySelector(".reading"), NodeFilter.SHOW_TEXT);
+      while (!walk.nextNode().data.includes(part));
+      const range = document.createRange();
+      range.setStart(walk.currentNode, walk.currentNode.data.indexOf(part));
+      range.setEnd(walk.currentNode, walk.currentNode.data.indexOf(part) + part.length);
+      return range.getBoundingClientRect().bottom;
+    }"""
+    for layer, texts in (("lstm", said[:1]), ("bilstm", said)):
+        page = opens(
+            "-l", layer, "--return-sequences", "--seed", "1", viewport={"width": 1366, "height": 640}
+        )
+        page.page.get_by_label("Language").select_option(lang)
+        for text in texts:
+            assert page.page.evaluate(bottom, text) <= 640, (layer, text)
 
 
 def test_a_gate_means_what_its_equations_say(opens: Any) -> None:
@@ -378,7 +416,7 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page.number("hidden_states[0,3,1]").click()
     assert "returns 0 there, but keeps its states" in equation.inner_text()
     page.page.get_by_label("merge_mode").select_option("mul")
-    assert "The product of both directions" in page.page.locator(".tensors").inner_text()
+    assert "= forward · backward" in page.page.locator(".tensors").inner_text()
     page.number("hidden_states[0,3,2]").click()
     assert "returns 0 there" in equation.inner_text()
     page = opens("-l", "gru", "-l", "lstm", "--seed", "5")

@@ -1,5 +1,6 @@
 """The page in a browser: what a reader sees of a change, and of the number that was chosen before it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_a_number_that_depends_on_no_input_says_so(opens: Any) -> None:
     assert page.page.locator('.depends i:not([style*="0.000"])').count() == 2
     page.number("forget[0,3,1]").click()
     page.page.locator(".hold").get_by_role("button", name="0.5", exact=True).click()
-    assert "This number does not depend on the input." in equation.inner_text()
+    assert "No input moves this number by 0.005 or more." in equation.inner_text()
     assert page.page.locator(".depends").count() == 0
     sizes = page.page.locator(".matter").evaluate_all(
         "(bars) => bars.map((bar) => bar.style.getPropertyValue('--size'))"
@@ -135,7 +136,15 @@ def test_the_panel_says_what_a_change_did_until_the_next(opens: Any) -> None:
     before = page.ask("rnncli.explain('hidden[0,2,0]').value")
     page.number("x[0,2,1]").press("+")
     assert chosen(page) == "hidden[0,2,0]"  # that of t=0 does not depend on the input of t=2
+    dragged, most, change = re.split(" · moved most: | (?=[+−])", page.page.locator(".changes").inner_text())
+    assert re.fullmatch(r"x\[0,2,1\]: −?\d\.\d\d → −?\d\.\d\d", dragged)
+    assert glowing(page, ".picture")
+    assert most in glowing(page, ".picture")
+    page.page.locator(".changes").get_by_role("button").click()
+    assert chosen(page) == most
     moved = page.page.locator(".moved")
+    assert moved.inner_text().startswith(change)
+    page.page.locator(".equation").get_by_role("button", name="← ").click()
     said = moved.inner_text()
     assert said.endswith(f"was {before:.3f}".replace("-", "−"))
     page.page.locator('.picture .number[style*="--glow: 1"]').first.wait_for(state="detached")

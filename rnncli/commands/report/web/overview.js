@@ -39,7 +39,7 @@ export class Overview {
     this.rows = 1;
     this.columns = this.steps.map(() => []);
     this.band = make("span.band");
-    const label = page.say("All time steps: arrow keys move, Enter opens an equation");
+    const label = page.say("All time steps: arrow keys move");
     const onkeydown = (event) => this.move(event);
     this.element = make(
       "div.overview",

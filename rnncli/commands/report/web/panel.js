@@ -91,7 +91,7 @@ function equation(page) {
 
 /** Return a part of an equation, such as a product that an operator of the diagram computes. */
 function partOfEquation(page) {
-  const { say, model, chosen, part } = page;
+  const { chosen, part } = page;
   const explained = page.explainPart(chosen, part);
   const { value, color, tokens, terms } = explained;
   const name = tokens.map((token) => token.text ?? nameOf(page, token)).join("");
@@ -99,7 +99,6 @@ function partOfEquation(page) {
     make("p", make("button.link", { key: "whole", onclick: () => page.open(chosen) }, `← ${chosen}`)),
     make("h2", make(`span.${color}`, name)),
     make("p.value", make("b", digits(value, 3))),
-    make("p.dim", say("A part of the equation of {name}.", { name: titleOf(page, model.locate(chosen)) })),
     written(page, explained),
     ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
   ];
@@ -155,7 +154,7 @@ function changedMost(page) {
   const most = numbers.filter(({ address }) => address !== changed).reduce(largest);
   const text = [before.get(changed), model.value(changed)].map((value) => digits(value, 2)).join(" → ");
   const open = () => page.open(most.address);
-  const link = () => [` · ${say("moved most: ")}`, make("button.link", { key: "moved", onclick: open }, most.address)];
+  const link = () => [` · ${say("moved most:")} `, make("button.link", { key: "moved", onclick: open }, most.address)];
   return make("p.changes", `${changed}: ${text}`, changeOf(most) && [...link(), ` ${signed(changeOf(most))}`]);
 }
 
@@ -304,7 +303,7 @@ function dependence(page) {
     indices.reduce((best, index) => (Math.abs(x[index]) > Math.abs(x[best] ?? 0) ? index : best), -1);
   const indices = Array.from(x.keys());
   const effects = steps.map((step) => Math.abs(x[largest(indices.slice(step * features, (step + 1) * features))] ?? 0));
-  if (effects.every((effect) => effect === 0)) return [make("p.dim", say("This number does not depend on the input."))];
+  if (Math.max(...effects) < 0.005) return [make("p.dim", say("No input moves this number by 0.005 or more."))];
   const full = fullBar(Math.max(...effects));
   const title = say(
     slopes.byWord
@@ -340,9 +339,7 @@ function dependence(page) {
     full !== 1 && make("p.dim", say("A full bar is {full}.", { full })),
     make(
       "p.most",
-      Math.max(...effects) < 0.005
-        ? say("No input moves this number by 0.005 or more.")
-        : most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind + (place ? "Less" : "Most")])),
+      most.map(([kind, index], place) => linked(index, DEPENDS[words ? "word" : kind + (place ? "Less" : "Most")])),
     ),
   ];
 }
