@@ -8,8 +8,6 @@ import pytest
 from limits import PATIENCE
 
 PROGRAM = """
-import sys
-sys.modules["tensorflow"] = None  # as if it were not installed: Keras would load it, and needs it for nothing
 import keras, numpy as np, rnncli, torch
 L = keras.layers
 keras.utils.set_random_seed(1)
