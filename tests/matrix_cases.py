@@ -60,6 +60,10 @@ FORMS: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {
 Without a dtype it is float32.
 """
 
+RANDOM_FORMS = ("{layer}", "Bidirectional({layer}, dtype='float64')")
+RANDOM_MASKS = (None, np.array([[0, 1, 0, 1], [1, 1, 1, 0]], bool))
+"""The layers and the masks of random cells, whose inputs are two sequences of four steps."""
+
 
 def text_in(form: str, name: str) -> str:
     """Return the layer of a sample in a form of the table."""
@@ -124,13 +128,13 @@ def expected(name: str, case: Case, order: Any = slice(None), mask: Any = None, 
     return np.array(outputs), [np.array(part) for part in zip(*states, strict=True)]
 
 
-def random_case(text: str, **options: Any) -> Case:
-    """Return a case of a random cell, with random weights and states."""
+def random_case(text: str, form: str = "{layer}", mask: Any = None, **options: Any) -> Case:
+    """Return a case of a random cell, with random weights and states.  form: around its layer."""
     words = "".join(f", {name}={value!r}" for name, value in {**WHOLE, **options}.items())
-    call = parse(f"@r.toml({RANDOM_UNITS}{words})", {"r.toml": read_equations(text)})
+    call = parse(form.format(layer=f"@r.toml({RANDOM_UNITS}{words})"), {"r.toml": read_equations(text)})
     stack, rng = Stack(specs.from_flags([call], {})), np.random.default_rng(3)
     inputs = rng.standard_normal((2, 4, 3))
     shapes = stack.weight_shapes(inputs.shape).items()
     weights = {path: 0.7 * rng.standard_normal(sizes(shape)) for path, shape in shapes}
     states = tuple(rng.standard_normal(sizes(info.shape)) for info in stack.states(inputs.shape))
-    return Case(stack, inputs, weights=weights, initial_state=states)
+    return Case(stack, inputs, weights=weights, initial_state=states, mask=mask)

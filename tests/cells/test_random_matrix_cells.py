@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix_cases import random_case
+from matrix_cases import RANDOM_FORMS, RANDOM_MASKS, random_case
 from random_matrix_cells import UNITS, Interpreter, Named, some_matrix_cells
 
 from rnncli import compute
@@ -41,10 +41,10 @@ def test_every_line_by_an_interpreter(text: str, backwards: bool, use_bias: bool
 
 
 @settings(max_examples=300 if settings().max_examples > 100 else 6, deadline=None)
-@given(some_matrix_cells())
+@given(some_matrix_cells(), st.sampled_from(RANDOM_FORMS), st.sampled_from(RANDOM_MASKS))
 @pytest.mark.slow
-def test_keras_computes_the_same(text: str) -> None:
-    case = random_case(text)
+def test_keras_computes_the_same(text: str, form: str, mask: np.ndarray | None) -> None:
+    case = random_case(text, form, mask)
     ours, theirs = (compute.run(case, engine).outputs for engine in ("numpy", "tensorflow"))
     for tensor, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(tensor.values, other.values, rtol=1e-9, atol=1e-10)

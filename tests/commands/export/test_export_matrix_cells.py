@@ -12,7 +12,19 @@ import pytest
 from command import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix_cases import BATCH, FORMS, TIMESTEPS, WHOLE, case_in, case_of, check, layer_of, random_case
+from matrix_cases import (
+    BATCH,
+    FORMS,
+    RANDOM_FORMS,
+    RANDOM_MASKS,
+    TIMESTEPS,
+    WHOLE,
+    case_in,
+    case_of,
+    check,
+    layer_of,
+    random_case,
+)
 from matrix_loops import SMALL, UNITS
 from printed_tensors import run_script
 from random_matrix_cells import some_matrix_cells
@@ -116,9 +128,9 @@ def test_random_cells(target: str, tmp_path: Path) -> None:
     cells: list[tuple[str, Case]] = []
 
     @settings(max_examples=400 if settings().max_examples > 100 else 12, database=None)
-    @given(some_matrix_cells(), st.booleans())
-    def draw(text: str, use_bias: bool) -> None:
-        cells.append((text, random_case(text, use_bias=use_bias)))
+    @given(some_matrix_cells(), st.booleans(), st.sampled_from(RANDOM_FORMS), st.sampled_from(RANDOM_MASKS))
+    def draw(text: str, use_bias: bool, form: str, mask: np.ndarray | None) -> None:
+        cells.append((text, random_case(text, form, mask, use_bias=use_bias)))
 
     draw()
     for start in range(0, len(cells), 40):
