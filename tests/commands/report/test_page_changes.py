@@ -90,7 +90,7 @@ def test_a_number_that_depends_on_no_input_says_so(opens: Any) -> None:
     assert page.page.locator('.depends i:not([style*="0.000"])').count() == 2
     page.number("forget[0,3,1]").click()
     page.page.locator(".hold").get_by_role("button", name="0.5", exact=True).click()
-    assert "No input moves this number by 0.005 or more." in equation.inner_text()
+    assert "No input moves it by 0.005 or more." in equation.inner_text()
     assert page.page.locator(".depends").count() == 0
     sizes = page.page.locator(".matter").evaluate_all(
         "(bars) => bars.map((bar) => bar.style.getPropertyValue('--size'))"
@@ -104,7 +104,7 @@ def test_a_minus_sign_is_the_same_everywhere(opens: Any) -> None:
     values = page.page.locator(".weight").evaluate_all("(fields) => fields.map((field) => field.value)")
     assert any(value.startswith("−") for value in values)
     assert not any("-" in value for value in values)
-    weight = page.page.get_by_label("kernel[0,1], a weight: type another number", exact=True)
+    weight = page.page.get_by_label("kernel[0,1], a weight: type another", exact=True)
     weight.fill("−0.5")
     weight.press("Enter")
     assert page.ask("rnncli.case.weights.kernel[0][1]") == -0.5
@@ -347,3 +347,39 @@ def test_the_sheet_of_a_phone_is_raised_by_a_tap_and_a_swipe(opens: Any) -> None
     page.page.mouse.move(x, y + 90, steps=4)
     page.page.mouse.up()
     assert sheet.get_attribute("data-sheet") == "peek"
+    swipe(page, (x, 700), (0, -100))
+    assert sheet.get_attribute("data-sheet") == "half"
+    handle.tap()
+    assert sheet.get_attribute("data-sheet") == "peek"
+
+
+def swipe(page: Any, start: tuple[float, float], by: tuple[float, float]) -> None:
+    """Move a finger, and keep it there for a moment, so that nothing flies on; no click follows."""
+    session = page.page.context.new_cdp_session(page.page)
+    for part in range(6):
+        point = {axis: at + way * part / 5 for axis, at, way in zip("xy", start, by, strict=True)}
+        kind = "touchMove" if part else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        page.page.wait_for_timeout(20)
+    page.page.wait_for_timeout(200)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.page.wait_for_timeout(300)
+
+
+def test_an_input_number_of_a_phone_is_dragged_and_written(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    number, value = page.number("x[0,1,1]"), page.page.locator(".value")
+    before = page.ask("rnncli.explain('x[0,1,1]').value")
+    box = number.bounding_box()
+    y = box["y"] + box["height"] / 2
+    swipe(page, (box["x"] + 5, y), (50, 0))
+    assert page.ask("rnncli.explain('x[0,1,1]').value") == pytest.approx(before + 0.5, abs=0.05)
+    number.tap()
+    assert value.inner_text().startswith("x[0,1,1] =")
+    field = page.page.get_by_label("new number for x[0,1,1]")
+    field.fill("1,25")
+    field.press("Enter")
+    assert page.ask("rnncli.explain('x[0,1,1]').value") == 1.25
+    field.fill("none")
+    field.press("Enter")
+    assert field.input_value() == "1.25"

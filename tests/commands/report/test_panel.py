@@ -61,7 +61,7 @@ def test_the_page_offers_new_numbers_as_a_file(opens: Any, rnncli: Run, change: 
         page.number("x[0,1,2]").press("+")
     else:
         page.number("input[0,3,1]").click()
-        weight = page.page.get_by_label("kernel[0,1], a weight: type another number", exact=True)
+        weight = page.page.get_by_label("kernel[0,1], a weight: type another", exact=True)
         weight.fill("0.5")
         weight.press("Enter")
         assert page.ask("rnncli.case.weights.kernel[0][1]") == 0.5
@@ -246,7 +246,7 @@ def test_the_panel_names_the_step_before_as_the_diagram_does(opens: Any, layer: 
 
 def test_a_masked_gate_and_state_say_so(opens: Any) -> None:
     for lang, text, kept in (
-        ("en", "This time step is masked: the gate is not computed.", "the number of t=1 is kept."),
+        ("en", "Masked: the gate is not computed.", "the number of t=1 is kept."),
         ("ko", "이 시점은 마스킹되어 게이트를 계산하지 않습니다.", "t=1의 값이 그대로 남습니다."),
     ):
         page = opens(*LSTM, "--mask", "[[1,1,0,1]]", "--lang", lang)
@@ -273,17 +273,15 @@ def test_what_a_number_depends_on_has_a_fixed_scale(opens: Any) -> None:
     flipped[0, 5, 1] = 1
     moved = page.ask(f"rnncli.compute({{inputs: {flipped.tolist()}}})")["hidden_states"][0][5][0] - value
     most = page.page.locator(".most").inner_text()
-    assert f"It would move most with x[0,5,1] at 1 instead: by {moved:+.3f}." in most
-    assert f"With x[0,5,0] it would move by +{slopes[5, 0]:.3f} for +1." in most
+    assert f"It would move most with x[0,5,1] at 1: by {moved:+.3f}." in most
+    assert f"With x[0,5,0]: +{slopes[5, 0]:.3f} for +1." in most
     sizes = page.page.locator(".depends i").evaluate_all(
         "(bars) => bars.map((bar) => Number(bar.style.getPropertyValue('--size')))"
     )
     assert sizes[5] == pytest.approx(max(slopes[5, 0], abs(moved)), abs=1e-3)
     page.number("output[0,5,0]").click()
     most = page.page.locator(".most").inner_text()
-    assert re.match(
-        r"It moves most with x\[0,5,0\]: \S+ for \+1. With x\[0,5,1\] at 1 instead, it would move by", most
-    )
+    assert re.match(r"It moves most with x\[0,5,0\]: \S+ for \+1. With x\[0,5,1\] at 1: \S+", most)
     page.number(address).click()
     page.page.locator(".most").get_by_role("button", name="x[0,5,1]").click()
     page.number("x[0,5,1]").press("1")

@@ -1,7 +1,7 @@
 // What acts where it stands: a gate is held, a change is taken back.
 
 import { clip } from "./activations.js";
-import { make, typed } from "./dom.js";
+import { make, numberField } from "./dom.js";
 import { hold, isEdited, undo } from "./settings.js";
 
 // The layer in which a number was changed last: Ctrl+Z is for it, if the focus is nowhere.
@@ -28,20 +28,12 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
     const isOn = value === (held?.value ?? null);
     return make("button", { key: `hold-${text}`, "aria-pressed": String(isOn), onclick: () => set(value) }, text);
   };
-  const onchange = () => {
-    const value = typed(field.value);
-    if (!Number.isNaN(value)) set(bounds[line] ? clip(value, low, high) : value);
-    else field.value = held ? String(held.value) : "";
-  };
-  const label = say("value of the held gate");
-  const field = make("input", {
-    type: "text",
-    inputmode: "decimal",
-    value: held?.value ?? "",
-    label,
-    key: "held",
-    onchange,
-  });
+  const field = numberField(
+    "input",
+    held?.value ?? "",
+    { label: say("value of the held gate"), key: "held" },
+    (value) => set(bounds[line] ? clip(value, low, high) : value),
+  );
   const values = isBounded ? [low, (low + high) / 2, high] : [0, 0.5, 1];
   const scopes = [
     [true, say("at every step")],

@@ -73,6 +73,24 @@ export function digits(value, decimals) {
 /** Return the number that a reader typed, with a point or a comma; NaN for any other text. */
 export const typed = (text) => (text.trim() ? Number(text.replace("−", "-").replace(",", ".")) : Number.NaN);
 
+/** Return a field for another number, which `set` gets; any other text is taken back. */
+export function numberField(selector, value, attributes, set) {
+  const onchange = () => {
+    const number = typed(field.value);
+    if (Number.isNaN(number)) field.value = value;
+    else set(number);
+  };
+  const field = make(selector, { type: "text", inputmode: "decimal", value, ...attributes, onchange });
+  return field;
+}
+
+/** Let no click follow a drag: with a mouse one comes at once, with a finger none does. */
+export function stopClick(element) {
+  const stop = (event) => event.stopImmediatePropagation();
+  element.addEventListener("click", stop, true);
+  setTimeout(() => element.removeEventListener("click", stop, true), 50);
+}
+
 /** Return what writes a text of the page: `say("{count} steps", {count: 4})`.  The texts' Korean is in `korean`. */
 export function speaker(lang, korean) {
   return (text, values = {}) => {

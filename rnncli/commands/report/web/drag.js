@@ -1,6 +1,6 @@
 // How a number is changed: by dragging, with + and −, and by typing another.
 
-import { make, typed } from "./dom.js";
+import { make, stopClick, typed } from "./dom.js";
 
 // A drag by so many pixels adds 1.
 const PIXELS = 100;
@@ -42,7 +42,7 @@ export function drags(page, number) {
       page.setDragging(false);
       page.showTexts();
       page.settle(number);
-      element.addEventListener("click", (event) => event.stopImmediatePropagation(), { once: true, capture: true });
+      stopClick(element);
     }
     from = null;
   };

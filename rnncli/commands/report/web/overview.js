@@ -149,7 +149,7 @@ export class Overview {
         const above = [this.chain.length > 1 ? `${layer.prefix}${layer.name}` : "", way].filter(Boolean).join(" ");
         const first = backwards ? this.steps.length - 1 : 0;
         const flow = (step) => (step === first ? "" : backwards ? ".flow.back" : ".flow");
-        this.row([named, index === 0 && above && make("small", above)], lineColor(cell, state), (step) =>
+        this.row([named, index ? arrow : above && make("small", above)], lineColor(cell, state), (step) =>
           this.line(layer, half, state, step, cell.units, `${lineColor(cell, state)}${flow(step)}`),
         );
       }

@@ -3,7 +3,7 @@
 import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { holdControl } from "./controls.js";
-import { copy, digits, make, refill, scroll, typed } from "./dom.js";
+import { copy, digits, make, numberField, refill, scroll } from "./dom.js";
 import { explain, fullBar, inputAddress } from "./explain.js";
 import { flatIndex, indicesOf } from "./layer.js";
 import { ownAxes } from "./maps.js";
@@ -20,8 +20,8 @@ const MEANINGS = {
   output: "How much of the cell state the hidden state shows: 0 nothing, 1 all of it.",
   candidate: "The new value that could be written into the state.",
   cell: "The layer's memory: what was kept, and what was written into it at this step.",
-  hidden: "The layer's answer at this step. The step read next uses it, too.",
-  lastHidden: "The layer's answer at this step. It is read last: this is the last hidden state.",
+  hidden: "The layer's answer. The step read next uses it, too.",
+  lastHidden: "The layer's answer. It is read last: this is the last hidden state.",
   update: "How much of the old hidden state is kept: 1 all of it, 0 takes the candidate.",
   reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
 };
@@ -39,9 +39,9 @@ const USES = {
 const DEPENDS = {
   word: "It depends most on {x}.",
   oneMost: "It moves most with {x}: {change} for +1.",
-  oneLess: "With {x} it would move by {change} for +1.",
-  flipMost: "It would move most with {x} at {other} instead: by {change}.",
-  flipLess: "With {x} at {other} instead, it would move by {change}.",
+  oneLess: "With {x}: {change} for +1.",
+  flipMost: "It would move most with {x} at {other}: by {change}.",
+  flipLess: "With {x} at {other}: {change}.",
 };
 
 const MERGED = {
@@ -80,6 +80,7 @@ function equation(page) {
     ),
     changedMost(page),
     sentence && make("p.dim", sentence),
+    kind === "x" && inputField(page),
     ["line", "held", "same"].includes(kind) && holdControl(page, explained),
     from && isElsewhere && make("p", "= ", make("button.link", { key: "from", onclick: open }, from)),
     tokens.length > 0 && symbols && symbolsOf(page, explained),
@@ -87,6 +88,14 @@ function equation(page) {
     ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
     ...(kind === "x" || kind === "unused" ? [] : dependence(page)),
   ];
+}
+
+/** Return a field for another input number: a phone has no keys to press. */
+function inputField(page) {
+  const number = page.numbers.find(({ address, drag }) => address === page.chosen && drag);
+  const label = page.say("new number for {address}", { address: page.chosen });
+  const set = (value) => page.setOnce(number, value);
+  return number && make("span.choices", numberField("input", number.read(), { label, key: "new" }, set));
 }
 
 /** Return a part of an equation, such as a product that an operator of the diagram computes. */
@@ -189,12 +198,12 @@ function symbolsOf(page, { name, symbols, isBackward }) {
 /** Return one plain sentence about a number. */
 function describe({ say, model }, { kind, name, half, layer, step, masked, isLast }) {
   const sentences = {
-    x: "An input number: drag it, or press +, − or a digit.",
-    held: "This gate is held (*): its value is set, not computed.",
+    x: "An input number: drag, press + or −, or write.",
+    held: "Held (*): this value is set, not computed.",
     kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
     zero: "t={step} is masked and skipped: the layer returns 0 there, but keeps its states.",
-    start: "No step was read before: the layer starts from this state.",
-    unused: "This time step is masked: the gate is not computed.",
+    start: "The layer starts from this state.",
+    unused: "Masked: the gate is not computed.",
     merged: MERGED[name],
   };
   const sentence = sentences[kind] ?? meaningOf(model, layer, half, name === "hidden" && isLast ? "lastHidden" : name);
@@ -228,7 +237,7 @@ function piece(page, explained, token, index) {
   return make("span.piece", numberOf(page, explained, token, `piece${index}`), make("span.name", nameOf(page, token)));
 }
 
-/** Return what a number is called, and its row in a product: previous hidden 0, or of a backward layer hidden 0 at t+1. */
+/** Return what a number is called, and its row in a product: previous hidden 0, backward hidden 0 at t+1. */
 function nameOf({ say }, { label, read }, row) {
   const name = row === undefined ? label : `${label} ${row}`;
   const names = {
@@ -250,14 +259,10 @@ function weightOf(page, explained, weight, key) {
   const name = `${weight.name}[${weight.position}]`;
   const text = digits(weight.value, 4);
   const layer = page.model.layers.find(({ prefix }) => prefix === explained.layer);
-  const onchange = () => {
-    const value = typed(field.value);
-    if (Number.isNaN(value)) field.value = text;
-    else page.change(() => setWeight(page.model, layer, explained.half, weight.name, weight.index, value));
-  };
-  const label = page.say("{name}, a weight: type another number", { name });
-  const field = make("input.weight", { type: "text", inputmode: "decimal", value: text, key, label, onchange });
-  return field;
+  const label = page.say("{name}, a weight: type another", { name });
+  return numberField("input.weight", text, { key, label }, (value) =>
+    page.change(() => setWeight(page.model, layer, explained.half, weight.name, weight.index, value)),
+  );
 }
 
 /** Return the products of each `@` as signed bars, the largest first. */
@@ -271,7 +276,7 @@ function termTable(page, explained) {
       left > 0 && make("tr", make("td.dim", { colspan: 7 }, page.say("and {left} smaller products", { left }))),
     ];
   });
-  return make("div.terms", scroll(page.say("The products, the largest first"), make("table", make("tbody", rows))));
+  return make("div.terms", scroll(page.say("Products, largest first"), make("table", make("tbody", rows))));
 }
 
 function termRow(page, explained, { value, row, factor, other }, most, key) {
@@ -303,12 +308,10 @@ function dependence(page) {
     indices.reduce((best, index) => (Math.abs(x[index]) > Math.abs(x[best] ?? 0) ? index : best), -1);
   const indices = Array.from(x.keys());
   const effects = steps.map((step) => Math.abs(x[largest(indices.slice(step * features, (step + 1) * features))] ?? 0));
-  if (Math.max(...effects) < 0.005) return [make("p.dim", say("No input moves this number by 0.005 or more."))];
+  if (Math.max(...effects) < 0.005) return [make("p.dim", say("No input moves it by 0.005 or more."))];
   const full = fullBar(Math.max(...effects));
   const title = say(
-    slopes.byWord
-      ? "How much another word at each step can change this number"
-      : "How much this number depends on each time step",
+    slopes.byWord ? "How much another word at each step can change it" : "How much it depends on each time step",
   );
   const names = steps.map((step) => stepName(page, step, layer));
   const label = `${title}: ${effects.map((effect, step) => `${names[step]} ${digits(effect, 4)}`).join(", ")}`;
@@ -371,7 +374,7 @@ function shapeOf({ say }, facts) {
   return say("Axes: {axes}. Counted from 0, so the last number is [{last}].", { axes, last });
 }
 
-/** Return a tensor: its name, what it is, and its numbers, which are added to `numbers`; halves stand side by side. */
+/** Return a tensor: its name, what it is, and its numbers, which join `numbers`; halves side by side. */
 function returned(page, tensor, { meaning, equals, shape }, numbers) {
   const { layer, say } = page;
   const { bidirectional, merge } = layer.flags;
@@ -468,7 +471,7 @@ export function codePanel(page) {
     const parts = [
       make("h2", say("The same in code")),
       line("Keras", [expressionOf(model, page.layer)].flat().join("\n")),
-      isChanged(model) && make("p.dim", say("This is the layer alone; the command has the rest.")),
+      isChanged(model) && make("p.dim", say("The layer alone; the command has the rest.")),
       model.holds.length > 0 && make("p.dim", say("Keras cannot hold a gate; rnncli can.")),
       line("rnncli", command),
       command.includes(" case.json") && make("button", { key: "save", onclick: save }, say("save case.json")),

@@ -19,25 +19,21 @@ export function sheet(page, content) {
     if (height === "peek") element.lastChild.scrollTop = 0;
     else (page.cell.element.querySelector(".chosen") ?? page.cell.element).scrollIntoView({ block: "end" });
   };
-  const move = (by) => {
-    const index = HEIGHTS.indexOf(element.dataset.sheet) + by;
-    set(HEIGHTS[clip(index, 0, HEIGHTS.length - 1)]);
-  };
-  let from = null;
-  element.addEventListener("pointerdown", (event) => {
-    const isPeek = element.dataset.sheet === "peek";
-    from = isPeek || event.target === handle ? event.clientY : null;
+  const isPeek = () => element.dataset.sheet === "peek";
+  const toggle = () => set(isPeek() ? "half" : "peek");
+  // A tap is taken from its pointer, since no click may follow a swipe; the click that follows a tap is not another.
+  let [from, last] = [null, 0];
+  element.addEventListener("pointerdown", ({ target, clientY }) => {
+    from = page.isNarrow && (isPeek() || target === handle) ? clientY : null;
   });
-  element.addEventListener("pointerup", (event) => {
-    const dy = from === null ? 0 : event.clientY - from;
-    from = null;
-    if (Math.abs(dy) < FLICK) return;
-    move(dy < 0 ? 1 : -1);
-    element.addEventListener("click", (click) => click.stopPropagation(), { once: true, capture: true });
+  element.addEventListener("pointerup", ({ clientY, timeStamp }) => {
+    if (from === null) return;
+    const dy = clientY - from;
+    const index = HEIGHTS.indexOf(element.dataset.sheet) - Math.sign(dy);
+    [from, last] = [null, timeStamp];
+    if (Math.abs(dy) < FLICK) toggle();
+    else set(HEIGHTS[clip(index, 0, HEIGHTS.length - 1)]);
   });
-  element.addEventListener("click", (event) => {
-    if (event.target === handle) set(element.dataset.sheet === "peek" ? "half" : "peek");
-    else if (page.isNarrow && element.dataset.sheet === "peek") set("half");
-  });
+  handle.addEventListener("click", ({ timeStamp }) => timeStamp - last > 500 && toggle());
   return element;
 }
