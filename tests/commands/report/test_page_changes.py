@@ -377,6 +377,7 @@ def test_an_input_number_of_a_phone_is_dragged_and_written(opens: Any) -> None:
     number.tap()
     assert value.inner_text().startswith("x[0,1,1] =")
     field = page.page.get_by_label("new number for x[0,1,1]")
+    assert field.input_value() == f"{before + 0.5:g}"
     field.fill("1,25")
     field.press("Enter")
     assert page.ask("rnncli.explain('x[0,1,1]').value") == 1.25

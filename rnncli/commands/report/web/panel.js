@@ -94,8 +94,10 @@ function equation(page) {
 function inputField(page) {
   const number = page.numbers.find(({ address, drag }) => address === page.chosen && drag);
   const label = page.say("new number for {address}", { address: page.chosen });
-  const set = (value) => page.setOnce(number, value);
-  return number && make("span.choices", numberField("input", number.read(), { label, key: "new" }, set));
+  if (!number) return null;
+  const shown = Number(number.read().toPrecision(6));
+  const field = numberField("input", shown, { label, key: "new" }, (value) => page.setOnce(number, value));
+  return make("span.choices", field);
 }
 
 /** Return a part of an equation, such as a product that an operator of the diagram computes. */
