@@ -156,17 +156,23 @@ function movedBy(page, value) {
   return make("span.moved", signed(value - before), " · ", page.say("was {before}", { before: digits(before, 3) }));
 }
 
-/** Return what an input number was before the last change, and which number of the picture moved most with it. */
+/** Return what an input number was before the last change and, after a drag, which number of the picture moved most. */
 function changedMost(page) {
-  const { before, changed, numbers, say, model } = page;
+  const { before, changed, numbers, model } = page;
   if (!before || !changed) return null;
-  const changeOf = ({ address, value }) => value - (before.get(address) ?? value) || 0;
-  const largest = (best, number) => (Math.abs(changeOf(number)) > Math.abs(changeOf(best)) ? number : best);
-  const most = numbers.filter(({ address }) => address !== changed).reduce(largest);
   const text = [before.get(changed), model.value(changed)].map((value) => digits(value, 2)).join(" → ");
-  const open = () => page.open(most.address);
-  const link = () => [` · ${say("moved most:")} `, make("button.link", { key: "moved", onclick: open }, most.address)];
-  return make("p.changes", `${changed}: ${text}`, changeOf(most) && [...link(), ` ${signed(changeOf(most))}`]);
+  const changeOf = ({ address, value }) => value - (before.get(address) ?? value) || 0;
+  const larger = (best, number) => (Math.abs(changeOf(number)) > Math.abs(changeOf(best)) ? number : best);
+  const most = page.isDragging ? null : numbers.filter(({ address }) => address !== changed).reduce(larger);
+  const link =
+    most &&
+    changeOf(most) !== 0 &&
+    make("button.link", { key: "moved", onclick: () => page.open(most.address) }, most.address);
+  return make(
+    "p.changes",
+    `${changed}: ${text}`,
+    link && [` · ${page.say("moved most:")} `, link, ` ${signed(changeOf(most))}`],
+  );
 }
 
 const signed = (change) => `${change > 0 ? "+" : ""}${digits(change, 3)}`;
@@ -201,7 +207,7 @@ function symbolsOf(page, { name, symbols, isBackward }) {
 function describe({ say, model }, { kind, name, half, layer, step, masked, isLast }) {
   const sentences = {
     x: "An input: drag, press + or −, or write.",
-    held: "Held (*): this value is set, not computed.",
+    held: "Held (*): set, not computed.",
     kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
     zero: "t={step} is masked and skipped: the layer returns 0 there, but keeps its states.",
     start: "The layer starts from this state.",
