@@ -215,13 +215,13 @@ def _moved(form: CellForm, part: Node, move: Callable[[Array], Array]) -> Node:
     return Function(MOVED, (part, Number(float(len(form.moves) - 1))))
 
 
-def _transpose(one: int, two: int) -> Callable[[Array], Array]:
+def _transpose(axis: int, other: int) -> Callable[[Array], Array]:
     """Return what reads an array as if two axes had changed places."""
-    return lambda value: np.swapaxes(value, one, two).reshape(value.shape)
+    return lambda value: np.swapaxes(value, axis, other).reshape(value.shape)
 
 
-def _exchange(one: int, two: int) -> Callable[[Array], Array]:
-    return lambda value: np.swapaxes(value, one, two)
+def _exchange(axis: int, other: int) -> Callable[[Array], Array]:
+    return lambda value: np.swapaxes(value, axis, other)
 
 
 def _reverse(axis: int) -> Callable[[Array], Array]:
@@ -352,12 +352,12 @@ def _list_turned_states(form: CellForm) -> Iterator[Known]:
         turns = [
             (f"reversed along {axis}", _reverse(at)) for at, axis in enumerate(axes) if axis in form.windows
         ]
-        for one, two in combinations(range(len(axes)), 2):
-            if one:
-                turns.append((f"transposed ({axes[one]} and {axes[two]})", _transpose(one, two)))
-            if not one or form.sizes.size(axes[one]) != form.sizes.size(axes[two]):
-                name = f"the last state is returned as {_exchanged(axes, one, two)}"
-                change = {f"last {state}": _turned(_exchange(one, two))}
+        for axis, other in combinations(range(len(axes)), 2):
+            if axis:
+                turns.append((f"transposed ({axes[axis]} and {axes[other]})", _transpose(axis, other)))
+            if not axis or form.sizes.size(axes[axis]) != form.sizes.size(axes[other]):
+                name = f"the last state is returned as {_exchanged(axes, axis, other)}"
+                change = {f"last {state}": _turned(_exchange(axis, other))}
                 yield _row(form, state, name, LOOK_AT_STATES, "", **change)
         for what, turn in turns:
             for which in (["start"], ["last"], ["start", "last"]):
@@ -372,9 +372,9 @@ def _list_turned_outputs(form: CellForm) -> Iterator[Known]:
     look = Message("Look at the axes of the outputs: (batch, timesteps, units).")
     axes = "batch", "timesteps", "units"
     turns = {}
-    for one, two in combinations(range(3), 2):
-        turns[f"returned as {_exchanged(axes, one, two)}"] = _exchange(one, two)
-        turns[f"{_exchanged(axes, one, two)} reshaped, not transposed"] = _transpose(one, two)
+    for axis, other in combinations(range(3), 2):
+        turns[f"returned as {_exchanged(axes, axis, other)}"] = _exchange(axis, other)
+        turns[f"{_exchanged(axes, axis, other)} reshaped, not transposed"] = _transpose(axis, other)
     match form.lines["hidden"]:
         case Function("join", (inner,)):
             parts = axes_of(inner, form.text, form.cell.config, form.sizes, "hidden")
@@ -386,9 +386,9 @@ def _list_turned_outputs(form: CellForm) -> Iterator[Known]:
         yield _row(form, "outputs", name, look, "", outputs=_turned(turn))
 
 
-def _exchanged(axes: Sequence[str], one: int, two: int) -> str:
+def _exchanged(axes: Sequence[str], axis: int, other: int) -> str:
     order = [*axes]
-    order[one], order[two] = axes[two], axes[one]
+    order[axis], order[other] = axes[other], axes[axis]
     return f"({', '.join(order)})"
 
 

@@ -52,12 +52,12 @@ def name_faults(judgements: Sequence[Judgement]) -> tuple[NamedFault, ...]:
     """
     looks: dict[str, Text] = {}
     answers: dict[str, list[tuple[str, ...]]] = {}
-    found: dict[str, list[dict[str, Text]]] = {}
+    explained: dict[str, list[dict[str, Text]]] = {}
     for operator in dict.fromkeys(judgement.case.operator for judgement in judgements):
-        found |= _name_cases(operator, judgements)
+        explained |= _name_cases(operator, judgements)
     for judgement in (judgement for judgement in judgements if judgement.verdict == "wrong"):
         case = judgement.case.name
-        solutions = found.get(case) or [_name_odd(judgement) or {NOT_FOUND: LOOK_BY_HAND}]
+        solutions = explained.get(case) or [_name_odd(judgement) or {NOT_FOUND: LOOK_BY_HAND}]
         answers[case] = list(dict.fromkeys(map(tuple, solutions)))
         looks |= {name: look for names in solutions for name, look in names.items()}
     certain = {name for possible in answers.values() if len(possible) == 1 for name in possible[0]}

@@ -206,7 +206,7 @@ function symbolsOf(page, { name, symbols, isBackward }) {
 /** Return one plain sentence about a number. */
 function describe({ say, model }, { kind, name, half, layer, step, masked, isLast }) {
   const sentences = {
-    x: "An input: drag, press + or −, or write.",
+    x: "An input: drag it, press + or −, or type.",
     held: "Held (*): set, not computed.",
     kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
     zero: "t={step} is masked and skipped: the layer returns 0 there, but keeps its states.",
