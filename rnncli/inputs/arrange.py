@@ -388,7 +388,7 @@ def reorder_axes(document: Document, names: tuple[str, ...], *, add_missing: boo
             axes=", ".join(axes),
         )
     order = [axes.index(axis) for axis in AXES if axis in axes]
-    missing = [index for index, axis in enumerate(AXES) if add_missing and axis not in axes]
+    missing = tuple(index for index, axis in enumerate(AXES) if add_missing and axis not in axes)
     moved = arrays.change_view(array, lambda view: np.expand_dims(view.transpose(order), missing))
     named = {axes[-1]: document.feature_names}
     if len(axes) > 2:

@@ -81,7 +81,7 @@ def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) ->
     kept = np.argsort(~mask[there], axis=1, kind="stable")  # the steps of a sequence, then the masked steps
     steps = torch.tensor(kept)[:, :, None]
     real = torch.take_along_dim(numbers[there], steps, 1)
-    packed = pack_padded_sequence(real, mask[there].sum(1), batch_first=True, enforce_sorted=False)
+    packed = pack_padded_sequence(real, mask[there].sum(1).tolist(), batch_first=True, enforce_sorted=False)
     chosen = [state[:, there] for state in first]
     output, states = layer(packed, *([tuple(chosen)] if len(chosen) > 1 else chosen))
     padded, _ = pad_packed_sequence(output, batch_first=True, total_length=mask.shape[1])
