@@ -1,5 +1,6 @@
 """A browser without a screen for the pages that are written, and the Node that runs their scripts alone."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
+CONTRAST = Path(__file__).parent / "commands/report/contrast.mjs"
 SAFE = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync",
 ]  # fmt: skip
@@ -41,3 +43,15 @@ def open_page(path: Path) -> Iterator[Any]:
         page.goto(path.as_uri())
         yield page
         assert faults == []
+
+
+def check_by_axe(page: Any, within: str | None = None) -> None:
+    """Let axe look at the page, or `within` a part of it; contrasts are measured in the dark, too."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"color-contrast": {"enabled": within is None}}  # takes axe most of its time
+    found = axe.run(page, within, {"resultTypes": ["violations"], "rules": rules}).response["violations"]
+    assert found == [], json.dumps(found, indent=1)[:3000]
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        poor = page.evaluate(CONTRAST.read_text(encoding="utf-8"))
+        assert poor == [], (scheme, poor)

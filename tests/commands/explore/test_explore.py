@@ -95,7 +95,8 @@ class Explorer:
     def type(self, text: str) -> None:
         """Replace the line that is asked for."""
         assert self.asked is not None
-        self.press(*text or ["delete"], "enter")
+        self.run(self.pilot.press(*text or ["delete"]))
+        self.press("enter")
 
     def option(self, name: str, *pressed: str) -> None:
         self.app.layer.focus()

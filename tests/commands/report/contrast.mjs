@@ -18,7 +18,7 @@
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const poor = [];
-  for (const element of document.querySelectorAll("#rnncli-page *")) {
+  for (const element of document.querySelectorAll("body *")) {
     const text = [...element.childNodes].filter((node) => node.nodeType === 3 && node.data.trim()).length;
     if (!text || !element.getClientRects().length || element.closest(".unseen")) continue;
     const behind = [];
