@@ -135,6 +135,13 @@ def test_every_form(text: str, expected: str | Spec) -> None:
         assert list(value.config) == list(expected.config)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (5, 2, 3)])
+def test_the_fans_of_a_shape_are_those_of_keras(shape: tuple[int, ...]) -> None:
+    from keras.src.initializers.random_initializers import compute_fans
+
+    assert initializers.fans(shape) == compute_fans(shape)
+
+
 def test_every_name_of_keras_is_known() -> None:
     from keras.src.initializers import ALL_OBJECTS_DICT
 

@@ -96,6 +96,7 @@ MANY = npy_bytes(np.ones(4)).replace(b"(4,), }" + b" " * 12, b"(4000000000000,),
      npy_bytes(np.ones(1)).replace(b"'descr': '<f8'", b"'descr': open()"),
      "it is not a valid .npy file"),
     ("npy", MANY, "it is truncated: its header declares more numbers."),
+    ("npy", npy_bytes(np.ones(4)).replace(b"(4,), }" + b" " * 17, b"(%d,), }" % 2**59), "it is truncated: "),
     ("csv", b"\xef\xbb\xbf", "it has no rows"),
 ])  # fmt: skip
 def test_what_cannot_be_read_is_named(format: str, data: bytes, said: str) -> None:
