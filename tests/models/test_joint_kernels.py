@@ -153,7 +153,11 @@ def test_a_broken_checkpoint_is_an_error(rnncli: Run, tmp_path: Path, command: t
     assert "not a checkpoint that TensorFlow can read" in rnncli(*command, cwd=tmp_path).refusal()
 
 
-def test_a_file_not_named_as_a_model_gets_the_command_that_runs_it(rnncli: Run, tmp_path: Path) -> None:
-    (tmp_path / "m.index").write_bytes(b"no table" * 9)
-    refused = rnncli("run", "m.index", cwd=tmp_path)
-    assert refused.stderr.endswith("To run its recurrent layers: rnncli run INPUT --model m.index\n")
+@pytest.mark.parametrize("file", ["m.index", "m.data-00000-of-00001", "m"])
+def test_a_file_not_named_as_a_model_gets_the_command_that_runs_it(
+    rnncli: Run, tmp_path: Path, file: str
+) -> None:
+    for suffix in (".index", ".data-00000-of-00001"):
+        (tmp_path / f"m{suffix}").write_bytes(b"no table" * 9)
+    advice = f"To run its recurrent layers: rnncli run INPUT --model {file}\n"
+    assert rnncli("run", file, cwd=tmp_path).refusal().endswith(advice)
