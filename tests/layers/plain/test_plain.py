@@ -146,9 +146,13 @@ def test_what_is_not_known_is_named() -> None:
         with pytest.raises(UnknownLayerError, match="odd") as raised:
             plain.compute(KerasCall({}, {}, x, class_name=class_name, layer="odd"), module)
         assert raised.value.layer == "odd"
-    call = KerasCall({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
-    with pytest.raises(UnknownLayerError, match="my_own"):
-        plain.compute(call)
+    for class_name, config in (
+        ("Activation", {"activation": "my_own"}),
+        ("UpSampling2D", {"interpolation": "area"}),
+    ):
+        call = KerasCall(config, {}, x[..., None], class_name=class_name, layer="odd")
+        with pytest.raises(UnknownLayerError, match="|".join(config.values())):
+            plain.compute(call)
 
 
 @pytest.mark.parametrize(("class_name", "module", "may"), [
