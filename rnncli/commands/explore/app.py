@@ -220,6 +220,7 @@ class ExploreApp(App[None]):
         &:focus > .option-list--option-highlighted { text-style: reverse; }
     }
     #numbers { width: 1fr; margin-left: 1; background: $background; }
+    #step { scrollbar-gutter: stable; }
     #below { dock: bottom; height: auto; }
     Question { background: transparent; Vertical { dock: bottom; height: auto; background: $background; } }
     Input, Input:focus { height: 1; border: none; padding: 0; scrollbar-size: 0 0; }

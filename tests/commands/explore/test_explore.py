@@ -77,7 +77,7 @@ class Explorer:
 
         async def wait() -> None:
             await self.pilot.pause()
-            if self.waits:
+            if self.waits and len(self.app.workers):
                 await self.app.workers.wait_for_complete()
                 await self.pilot.pause()
 
