@@ -159,6 +159,7 @@ def test_no_file_that_an_option_reads_is_written_over(rnncli: Run, tmp_path: Pat
 @pytest.mark.parametrize(("flags", "content"), [
     ("{} -l gru", INLINE),
     ("- -l gru", INLINE),
+    ("-l gru", INLINE),
     ("[[1]] --mask {}", "[true]"),
     ("[[1]] -l lstm --weights {}", "{}"),
     ("[[1]] -l gru --initial-state {}", "[[1, 2, 3]]"),
