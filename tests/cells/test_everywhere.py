@@ -219,12 +219,17 @@ def test_lines_without_an_initializer_of_their_own_share_one(more: str, rnncli: 
             'hidden = "tanh(x @ kernel / (1 + abs(a)) + abs(b) * hidden)"',
             ("--dtype", "float64"),
         ),
+        (  # the columns of a bias that not every line has
+            'a = "tanh(x @ kernel + bias + recurrent_bias)"\nb = "tanh(hidden @ recurrent_kernel + bias)"\n'
+            'hidden = "a - b"\n[weights]\nbias = { a = "random_normal", b = "random_normal" }',
+            (),
+        ),
         (
             'hidden = "self(x @ kernel) * cls + instance"\n[options]\nself = "tanh"\ncls = 0.5\ninstance = 2',
             (),
         ),
     ],
-    ids=["several arguments", "product of weights", "numbers", "options"],
+    ids=["several arguments", "product of weights", "numbers", "second bias", "options"],
 )
 def test_it_is_computed_as_keras_does(text: str, flags: tuple[str, ...], rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(f'states = ["hidden"]\n[step]\n{text}\n')
