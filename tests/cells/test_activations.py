@@ -134,3 +134,11 @@ def test_hard_sigmoid_of_keras_2_is_kept_beside_that_of_keras_3(dtype: str) -> N
     )
     assert activations.bounds("hard_sigmoid_keras2") == (0, 1)
     assert "hard_sigmoid_keras2" not in activations.NAMES
+
+
+@pytest.mark.parametrize("width", [17, 40])
+def test_a_long_row_of_equal_numbers_and_nan_is_sorted_as_tensorflow_does(width: int) -> None:
+    random = np.random.default_rng(5)
+    rows = random.integers(0, [[1]] * 5 + [[3]] * 15, (20, width)).astype("float32")
+    rows[np.arange(20), random.integers(0, width, 20)] = math.nan
+    check_special_numbers("sparsemax", rows)

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 import rnncli as api
 from rnncli.ask.layer_files import read_cell
+from rnncli.cells.writing import to_symbols
 from rnncli.inputs.source import Source
 
 INPUTS = np.random.default_rng(0).standard_normal((2, 4, 5)).round(2).astype(np.float32)
@@ -235,6 +236,16 @@ def test_it_is_computed_as_keras_does(text: str, flags: tuple[str, ...], rnncli:
     (tmp_path / "a.toml").write_text(f'states = ["hidden"]\n[step]\n{text}\n')
     done = rnncli("trace", "-l", f"@{tmp_path}/a.toml", "--seed", "1", "--quiet", "--check", *flags)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("equation", "symbols"), [
+    ("-hidden @ recurrent_kernel + (x - 2) @ kernel", "-h U + (x - 2) W"),
+    ("(1 + hidden ** 2) ** (x @ kernel) * (2 * hidden)", "(1 + h^2)^(x W) ⊙ (2 · h)"),
+])  # fmt: skip
+def test_symbols_have_the_parentheses_that_readers_need(equation: str, symbols: str) -> None:
+    data = f'states = ["hidden"]\n[step]\nhidden = "{equation}"\n'.encode()
+    cell = read_cell(Source("a.toml", data, Path("a.toml")))
+    assert to_symbols(cell, {"use_bias": True}) == {"hidden": symbols}
 
 
 def test_a_pipe_is_read_once() -> None:
