@@ -132,3 +132,11 @@ def test_a_crowded_state_is_one_function() -> None:
     [function] = [shape for shape in diagram(SAMPLES["cornn"]).shapes if shape.label == "f"]
     assert function.line == "velocity"
     assert function.inputs == 3
+
+
+def test_a_state_that_is_read_twice_stays_on_its_rail() -> None:
+    step = 'keep = "sigmoid(x @ kernel)"\nhidden = "keep * hidden + tanh(hidden)"\n'
+    drawn = diagram(f'name = "Own"\nstates = ["hidden"]\n[step]\n{step}')
+    rail = [wire for wire in drawn.wires if wire.rail == "hidden"]
+    ends = [(drawn.shapes[wire.source].kind, drawn.shapes[wire.target].kind) for wire in rail]
+    assert ends == [("start", "function"), ("function", "end")]

@@ -47,11 +47,13 @@ def test_numbers_drawn_in_blocks_are_those_of_one_draw(fill: str, monkeypatch: p
     assert notebook.said == []
 
 
-def test_a_large_input_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generated, "LARGE", 2**10)
+def test_a_large_input_says_what_it_needs() -> None:
+    """From a GiB on, of which each number of the input takes 12 bytes."""
     with noted() as notebook:
-        generated.make_input((2, 50, 1), "zeros", 5, "float64", beside=1000)
-    assert notebook.said == ["an input of (2, 50, 1) and its layers need 2.1 KiB of memory."]
+        generated.make_input((1, 2, 1), "zeros", 5, "float64", beside=2**30 - 25)
+        assert notebook.said == []
+        generated.make_input((1, 2, 1), "zeros", 5, "float64", beside=2**30 - 24)
+    assert notebook.said == ["an input of (1, 2, 1) and its layers need 1.0 GiB of memory."]
     assert progress._watcher.get() is None
 
 

@@ -151,6 +151,7 @@ COMMA, ID = {"decimal": ","}, {"batch_column": "id"}
     ("id,x\na,1\nb\n", ID, "line 3 has 1 column"),
     ("id,x\na,1\nb,z\n", ID, "line 3, column 2 (x): 'z'"),
     ("id,id,x\n1,2,3\n", ID, "there are 2 columns 'id'"),
+    ("1;2\n" * 20 + "3,4\n", {}, "line 21 has 1 column, the previous lines have 2."),  # 20 find the delimiter
 ], ids=lambda value: str(value)[:30])  # fmt: skip
 def test_the_cell_is_named(text: Any, options: Any, said: str) -> None:
     assert said in complaint(text, "csv", **options)
