@@ -18,7 +18,7 @@ from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.sizes import lower
 from rnncli.cells.tree import AXES, Einsum, Function, Index, Name, Node, Reshape, Shift, walk
 from rnncli.commands.conformance.cases import KitCase
-from rnncli.commands.conformance.oracle import Changes, compute, rounding_of
+from rnncli.commands.conformance.oracle import Changes, IsPossible, compute, rounding_of
 from rnncli.errors import LayerError
 from rnncli.layers.recurrent import Cell
 from rnncli.values import Array
@@ -161,8 +161,11 @@ class CellRun:
             known[key] = CachedArray(compute())
         return known[key]
 
-    def outputs(self) -> dict[str, Array]:
-        """Return `outputs`, 0 in padded steps, and `last_NAME` of each state, in the type of the case."""
+    def outputs(self, is_possible: IsPossible | None = None) -> dict[str, Array]:
+        """Return `outputs`, 0 in padded steps, and `last_NAME` of each state, in the type of the case.
+
+        is_possible: raise ValueError at the first step that is not.
+        """
         padded, states, rows = self.case.padded, dict[str, CachedArray](), []
         for state, name in self.form.names.items():
             start = self.recall(partial(self.inputs.__getitem__, f"initial_{name}"), state)
@@ -173,6 +176,9 @@ class CellRun:
             ended = padded[:, self.now]
             states = {state: self.keep(state, value, ended) for state, value in states.items()}
             rows.append(np.where(ended[:, None], 0.0, self.values["hidden"].array))
+            row = rows[-1].astype(self.case.dtype)
+            if is_possible and "outputs" not in self.changes and not is_possible(self.now, row):
+                raise ValueError(self.now)
         returned = {"outputs": self.at("outputs", np.stack(rows, axis=1))}
         if returned["outputs"].shape[:2] == padded.shape:
             returned["outputs"] = np.where(padded[..., None], 0.0, returned["outputs"])
@@ -248,9 +254,9 @@ class CellRun:
 
 
 @compute.register
-def _(case: CellCase, changes: Changes = NONE) -> dict[str, Array]:
+def _(case: CellCase, changes: Changes = NONE, is_possible: IsPossible | None = None) -> dict[str, Array]:
     with np.errstate(all="ignore"):
-        return CellRun(case, changes).outputs()
+        return CellRun(case, changes).outputs(is_possible)
 
 
 @rounding_of.register

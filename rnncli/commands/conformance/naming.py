@@ -265,12 +265,18 @@ class _Search:
 
     def _is_close(self, judgement: Judgement, faults: Faults, dtype: str) -> bool:
         """Return whether the faults give the answer, in any reading; not where shapes do not fit."""
+
+        def is_possible(step: int, row: Array) -> bool:
+            rough = {"outputs": ROUGH * np.abs(row).max(axis=-1, keepdims=True)}
+            answer = {"outputs": judgement.outputs["outputs"][:, step]}
+            return is_close(answer, {"outputs": row}, dtype, rough, may_overflow=bool(faults))
+
         known = [self.faults[at] for at in sorted(faults)]
         is_open = judgement.case.is_open or any(fault.needs & READINGS.keys() for fault in known)
         for reading in list_readings(judgement.case).values() if is_open else ({},):
             with suppress(ValueError, IndexError), np.errstate(all="ignore"):
                 changes = join_changes(known, reading)
-                outputs = compute(judgement.case, changes)
+                outputs = compute(judgement.case, changes, is_possible)
                 near = partial(is_close, judgement.outputs, outputs, dtype, may_overflow=bool(faults))
                 if near():
                     return True

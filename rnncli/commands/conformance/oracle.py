@@ -20,6 +20,8 @@ Change = Callable[..., Any]
 """(value, node, more) -> what stands at a place instead; what more there is, `NodeRun` says at each place."""
 Changes = Mapping[str, Sequence[Change]]
 """By the name of the place; they are applied in order."""
+IsPossible = Callable[[int, Array], bool]
+"""(time step, outputs) -> whether they may be those that are looked for."""
 
 
 class Activation(NamedTuple):
@@ -263,8 +265,14 @@ READINGS: Mapping[str, Mapping[Message, Changes]] = {
 
 
 @singledispatch
-def compute(case: KitCase, changes: Mapping[str, Sequence[Change]] = {}) -> dict[str, Array]:
-    """Return the outputs of a node by name.  changes: of a reading, and of faults."""
+def compute(
+    case: KitCase, changes: Mapping[str, Sequence[Change]] = {}, is_possible: IsPossible | None = None
+) -> dict[str, Array]:
+    """Return the outputs of a node by name.
+
+    changes: of a reading, and of faults.
+    is_possible: a cell, which is computed step by step, raises ValueError at the first step that is not.
+    """
     return NodeRun(case, changes).outputs()
 
 

@@ -28,7 +28,7 @@ def _each_fault_is_computed_once() -> Iterator[None]:
             changes[key] = join_changes(faults, reading)
         return changes[key]
 
-    def compute_once(case: KitCase, joined: Changes) -> dict[str, Array]:
+    def compute_once(case: KitCase, joined: Changes, _: object = None) -> dict[str, Array]:
         key = id(case), id(joined)  # the cases are list_cases(), which stays
         if key not in outputs:
             outputs[key] = compute(case, joined)
