@@ -307,7 +307,8 @@ class ExploreApp(App[None]):
             **lines.below(now, pane, self.layer.row, width),
         }
         for name, text in texts.items():
-            self.lines[name].update(text)
+            if text != self.lines[name].content:  # else the screen would be laid out anew
+                self.lines[name].update(text)
         self.lines["message"].display = says = bool(texts["message"])
         self.lines["about"].display = not says or self.size.height >= TALL
 
