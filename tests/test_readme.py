@@ -117,10 +117,22 @@ def test_the_cell_in_readme_runs_as_it_says(rnncli: Run, tmp_path: Path) -> None
 
 def test_readme_is_read_in_five_minutes() -> None:
     text = README.read_text()
-    assert len(text.splitlines()) <= 190
+    assert len(text.splitlines()) <= 210
     assert len(examples(text)) >= 5
     rows = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| `.*?\|", text, re.MULTILINE))))
     assert rows == set(catalog.names())
+
+
+def test_the_korean_part_stands_alone() -> None:
+    """It says how to install, and takes the Korean sample where the English part takes the English one."""
+    korean = README.read_text().partition("\n## 한국어\n")[2].partition("\n## ")[0]
+    assert "-m venv .venv && .venv/bin/pip install . && .venv/bin/rnncli run" in korean
+    commands = [
+        line for block in re.findall(r"```\w+\n(.*?)```", korean, re.DOTALL) for line in block.splitlines()
+    ]
+    assert [line for line in commands if "rnncli" in line and "--lang ko" not in line] == []
+    assert {*re.findall(r"\breview\w*", " ".join(commands))} == {"review_ko", "review"}
+    assert not re.search(r"samples[ /]review\b", korean)
 
 
 def test_picture_is_drawn_by_the_tool(rnncli: Run) -> None:

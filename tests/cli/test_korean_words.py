@@ -15,6 +15,7 @@ PATTERNS = (
     "commands/why/causes/*.toml",
 )  # fmt: skip
 FILES = [file for pattern in PATTERNS for file in sorted(PACKAGE.glob(pattern))]
+FILES += [PACKAGE.parent / "README.md", *sorted((PACKAGE.parent / "samples").glob("*.json"))]
 """Every file that holds Korean texts."""
 PAGES = sorted((PACKAGE / "handbook").glob("*.ko.md"))
 
@@ -43,6 +44,7 @@ BETTER = {
     "똑같은 숫자를 드롭아웃|기울기를 자": "똑같은 자리, 기울기 클리핑",
     r"답, 예를 들면|답 \(|ko = \"row": "답(예: 9행)",
     "GPU에서 빠르게 계산하는 방법": "NVIDIA의 GPU용 라이브러리",
+    "가르쳤|가르쳐": "정답을 주고 학습했습니다", "(?<![‘\"가-힣])(좋|나쁘)다[가로]": "‘좋음’이 ‘나쁨’으로",
 }  # fmt: skip
 """What to write instead of words that match."""
 

@@ -56,7 +56,8 @@ def train(seed: int = SEED) -> dict[str, Any]:
             "en": "A bank of money (1) or of a river (-1)? The forward and backward outputs "
             "at the word bank are added (merge_mode sum shows it); only this sum was taught.",
             "ko": "bank가 은행(1)일까요, 강둑(-1)일까요? "
-            "bank에서 나온 두 출력의 합(merge_mode를 sum으로)만 가르쳤습니다.",
+            "정답은 bank에서 나온 두 출력의 합에만 주고 학습했습니다"
+            "(merge_mode가 sum이면 그 합을 반환합니다).",
         },
         "layer": "Bidirectional(GRU(1, return_sequences=True))",
         "inputs": ["the bank lends", "the bank floods"],

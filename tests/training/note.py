@@ -41,7 +41,8 @@ def train(seed: int = SEED) -> dict[str, Any]:
         "about": {
             "en": "Keeps the temperature of the last press of the button, until the next press. "
             "Only its output was taught.",
-            "ko": "버튼을 마지막으로 눌렀을 때의 온도를 다음에 누를 때까지 기억합니다. 출력만 가르쳤습니다.",
+            "ko": "버튼을 마지막으로 눌렀을 때의 온도를 다음에 누를 때까지 기억합니다. "
+            "정답은 출력에만 주고 학습했습니다.",
         },
         "layer": "LSTM(1, return_sequences=True)",
         "features": ["temperature", "button"],

@@ -52,7 +52,8 @@ def train(seed: int = SEED) -> dict[str, Any]:
     words = train_words(taught, targets, counted, layer, WORDS, 3, epochs=400, rate=0.02)
     return {
         "about": {"en": "Reads a review: good (1) or bad (-1). Only the verdict at the last word was taught.",
-                  "ko": "평을 읽고 좋은지(1) 나쁜지(-1) 판단합니다. 마지막 단어에서의 판단만 가르쳤습니다."},
+                  "ko": "평을 읽고 좋은지(1) 나쁜지(-1) 판단합니다. "
+                        "정답은 마지막 단어에만 주고 학습했습니다."},
         "layer": "GRU(1, return_sequences=True)", "inputs": ["the film is not very good"],
         "answers": {"-1": "bad", "1": "good"},
         "words": {word: words[word] for word in LISTED}, "weights": weights_of(layer),

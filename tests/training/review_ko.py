@@ -62,7 +62,8 @@ def train(seed: int = SEED) -> dict[str, Any]:
         "about": {
             "en": "Reads a Korean review: good (1) or bad (-1). The negation comes last. It was taught at "
             "every word.",
-            "ko": "평이 좋은지(1) 나쁜지(-1) 판단합니다. 부정은 뒤에 옵니다. 단어마다 가르쳤습니다.",
+            "ko": "평이 좋은지(1) 나쁜지(-1) 판단합니다. 부정은 뒤에 옵니다. "
+            "정답을 단어마다 주고 학습했습니다.",
         },
         "layer": "GRU(1, return_sequences=True)",
         "inputs": ["영화가 정말 좋지 않다"],

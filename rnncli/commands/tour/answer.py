@@ -82,7 +82,7 @@ class TourAnswer(Answer):
         """Return one row per number, with columns for the step and its command first."""
         groups = [
             ((step.number, command), tensors)
-            for step in self.steps
+            for step in (each.localized(view.lang) for each in self.steps)
             for command, tensors in zip(step.commands, observe(step, view).outputs, strict=True)
         ]
         return records_of(groups, view, "step", "command")
@@ -106,7 +106,7 @@ def list_steps() -> ListAnswer:
 
 def _document(step: Step, view: View, shown: str) -> dict[str, Any]:
     """Return the step's texts and tensors.  shown: as in TourAnswer."""
-    seen = observe(step, view)
+    step, seen = step.localized(view.lang), observe(step, view)
     texts = lesson.fill(step, view.lang, seen.facts)
     return {
         "number": step.number,
@@ -127,7 +127,7 @@ def _document(step: Step, view: View, shown: str) -> dict[str, Any]:
 
 def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
     """Yield the heading, the task, the results, what to notice, and the question with its answer."""
-    lang, seen = view.lang, observe(step, view)
+    lang, seen, script = view.lang, observe(step, view), step.localized(view.lang)
     texts = lesson.fill(step, lang, seen.facts)
     if shown != ANSWER:
         heading = (Span(f"{progress(step, lang)}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
@@ -136,8 +136,8 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield ()
         yield from draw_text(texts["asks"])
         yield ()
-        yield Code(step.keras, "python")
-        yield from (Code(typed(command, lang), "shell") for command in step.commands)
+        yield Code(script.keras, "python")
+        yield from (Code(typed(command, lang), "shell") for command in script.commands)
         yield from seen.parts
         yield ()
         yield from labelled(texts, lang, "notice", "look")

@@ -24,7 +24,10 @@ WIDEST = 80
 
 
 class Step(NamedTuple):
-    """One step of `lesson.toml`, which explains the entries.  number: None for the first step."""
+    """One step of `lesson.toml`, which explains the entries.  number: None for the first step.
+
+    keras_ko, commands_ko: `keras` and `commands` for readers of Korean, if they differ.
+    """
 
     number: int | None
     topics: Sequence[str]
@@ -35,6 +38,13 @@ class Step(NamedTuple):
     observation: str = ""
     short: bool = False
     look: str = ""
+    keras_ko: str = ""
+    commands_ko: Sequence[str] = ()
+
+    def localized(self, lang: str) -> Step:
+        """Return the step with the lines of Keras and the commands for readers of this language."""
+        korean = self._replace(keras=self.keras_ko or self.keras, commands=self.commands_ko or self.commands)
+        return korean if lang == "ko" else self
 
 
 class Exercise(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
@@ -25,11 +26,10 @@ from rnncli.show.wording import typed
 LANGUAGES = ("en", "ko")
 SEED = 7
 """Of the exercises: that of the lesson."""
+WORTH_SHARING = 60
+"""Fewest characters of a part of the data that stands once for several places."""
 REPEATED = ("", "last_row", "gates", "note", "review", "bank")
 """Observations whose tables repeat the live layer: for readers without script, and for paper."""
-
-SHARED = ("tensors", "variants")
-"""Parts of a layer's data that are the same in many steps."""
 
 
 def write_lesson(lang: str, *, answers: bool = True) -> str:
@@ -53,23 +53,36 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
     contents = f'<nav class="deck-contents" aria-label="Contents · 차례"><ol>\n{links}\n</ol></nav>'
     bar = '<header class="deck-bar"></header>'
     body = "\n".join((bar, heading, contents, "<main>", *sections, "</main>"))
-    return write_page("rnncli", lang, layers, body, {"exercises": exercises, "shared": _share(layers)})
+    layers, shared = _share(layers)
+    return write_page("rnncli", lang, layers, body, {"exercises": exercises, "shared": shared})
 
 
-def _share(layers: Mapping[str, Any]) -> list[Any]:
-    """Return the parts that several layers have, each once; in their data stands the index."""
-    shared: list[Any] = []
+def _share(data: Any) -> tuple[Any, list[Any]]:
+    """Return the data with `{"shared": index}` for what stands in it several times, and these parts."""
+    times: Counter[str] = Counter()
+    shared: dict[str, Any] = {}
 
-    def index(part: Any) -> int:
-        if part not in shared:
-            shared.append(part)
-        return shared.index(part)
+    def count(part: Any) -> None:
+        if isinstance(part, (dict, list)):
+            times[repr(part)] += 1
+            for inner in part.values() if isinstance(part, dict) else part:
+                count(inner)
 
-    for data in layers.values():
-        data["cells"] = index(data["cells"])
-        for layer in data["layers"]:
-            layer.update({key: index(layer[key]) for key in SHARED})
-    return shared
+    def replace(part: Any, *, is_new: bool = False) -> Any:
+        if not isinstance(part, (dict, list)):
+            return part
+        name = repr(part)
+        if times[name] > 1 and len(name) > WORTH_SHARING and not is_new:
+            if name not in shared:
+                shared[name] = None  # its index comes before those of its own parts
+                shared[name] = replace(part, is_new=True)
+            return {"shared": list(shared).index(name)}
+        if isinstance(part, list):
+            return list(map(replace, part))
+        return {key: replace(inner) for key, inner in part.items()}
+
+    count(data)
+    return replace(data), list(shared.values())
 
 
 def _both(texts: Mapping[str, str], tag: str = "span") -> str:
@@ -87,10 +100,12 @@ def _titles(told: Step | Exercise) -> dict[str, str]:
 def _step(step: Step, layers: dict[str, Any], *, answers: bool) -> str:
     """Return a step; the data of its live layers is added to `layers`."""
     topic, live = step.topics[0], ""
-    if data := next(filter(None, map(_live, step.commands)), None):
-        layers[f"live-{topic}"] = data
-        live = _root(topic)
-    texts = {lang: "".join(_told(step, lang, is_live=bool(data), answers=answers)) for lang in LANGUAGES}
+    for lang in LANGUAGES if step.commands_ko else ("",):
+        if data := next(filter(None, map(_live, step.localized(lang).commands)), None):
+            name = f"{topic}-ko" if lang == "ko" else topic
+            layers[f"live-{name}"] = data
+            live += _root(name, lang)
+    texts = {lang: "".join(_told(step, lang, is_live=bool(live), answers=answers)) for lang in LANGUAGES}
     if step.look:
         name = step.look.split()[-1]
         layers[f"live-{name}"] = _live(step.look)
@@ -103,9 +118,10 @@ def _step(step: Step, layers: dict[str, Any], *, answers: bool) -> str:
     return _section(topic, said, _titles(step), _both(texts, "div"), live)
 
 
-def _root(name: str) -> str:
-    """Return the element that a live layer is drawn in."""
-    return f'\n<div class="live" id="live-{name}" data-step="{escape(name)}"></div>'
+def _root(name: str, lang: str = "") -> str:
+    """Return the element that a live layer is drawn in.  lang: the language in which alone it is shown."""
+    shown = f' data-lang="{lang}"' if lang else ""
+    return f'\n<div class="live" id="live-{name}" data-step="{escape(name)}"{shown}></div>'
 
 
 def _section(name: str, above: Mapping[str, str], titles: Mapping[str, str], told: str, rest: str) -> str:
@@ -122,9 +138,10 @@ def _told(step: Step, lang: str, *, is_live: bool, answers: bool) -> Iterator[st
     def drawn(parts: Iterable[PagePart]) -> str:
         return html.body(Page((), (), tuple(parts)), view)
 
-    yield drawn((*draw_text(texts["asks"]), Code(step.keras, "python")))
+    script = step.localized(lang)
+    yield drawn((*draw_text(texts["asks"]), Code(script.keras, "python")))
     repeated = " repeated" if is_live and step.observation in REPEATED else ""
-    commands = (Code(typed(command.replace("\\\n", ""), lang), "shell") for command in step.commands)
+    commands = (Code(typed(command.replace("\\\n", ""), lang), "shell") for command in script.commands)
     yield f'<div class="results{repeated}">{drawn(seen.parts)}'
     yield f"{_fold('commands', say('in a terminal', lang), drawn(commands))}</div>"
     yield drawn(labelled(texts, lang, "notice", *(["try"] if is_live else []), "question"))

@@ -31,7 +31,7 @@ def write_notebook(lang: str, *, answers: bool = True) -> str:
     sentence = observe(shapes, View()).outputs[0][0].values
     numbers = json.dumps([[[round(float(value), 1) for value in row] for row in rows] for rows in sentence])
     cells = [_text(f"# {say('lesson', lang)}"), _code(SETUP.replace("SENTENCE", numbers))]
-    for step in lesson.steps():
+    for step in (each.localized(lang) for each in lesson.steps()):
         texts = lesson.fill(step, lang, observe(step, View(lang=lang)).facts)
         lines = (command.strip().replace("\\\n", " ") for command in step.commands)
         said = [f"**{say(key, lang)}:** {texts[key]}" for key in ("notice", "question") if key in texts]

@@ -40,7 +40,7 @@ class Observation(NamedTuple):
 
 def observe(step: Step, view: View) -> Observation:
     """Run the commands of a step, and return what it shows of their results."""
-    return OBSERVATIONS[step.observation](view, *step.commands)
+    return OBSERVATIONS[step.observation](view, *step.localized(view.lang).commands)
 
 
 def observe_runs(view: View, *commands: str, remarks: Mapping[int, str] = {}) -> Observation:
@@ -123,18 +123,21 @@ def observe_note(view: View, command: str) -> Observation:
 
 def observe_review(view: View, command: str) -> Observation:
     """Show the gates; the facts are of the word that turns the verdict, and of holding its gate."""
-    (loop,) = run_line(command, traced=True).trace
+    result = run_line(command, traced=True)
+    (loop,) = result.trace
     update, candidate = (
         loop.parts[Label(name, kind="activation")][0, :, 0] for name in ("update", "candidate")
     )
-    turn = next(step for step in range(len(loop.times)) if loop.word(0, step) == "not")
+    turn = next(step for step in range(len(loop.times)) if loop.word(0, step) in ("not", "않다"))
     run = command.replace("trace", "run")
     held = run_line(f"{run} --hold update=1@{turn}").outputs[0].values
     facts = {
         "update": f"{update[turn]:.4f}",
         "candidate": f"{candidate[turn]:.2f}",
-        "kept": f"{np.floor(update[turn + 1 :].min() * 100) / 100:.2f}",
+        "kept": f"{np.floor(update[turn + 1 :].min(initial=1) * 100) / 100:.2f}",
         "held": f"{held[0, -1, 0]:.2f}",
+        "before": f"{result.outputs[0].values[0, turn - 1, 0]:.2f}",
+        "turn": str(turn),
     }
     return observe_gates(view, command)._replace(facts=facts)
 

@@ -175,7 +175,8 @@ def test_no_step_is_wider_than_the_window(lesson_at: Opens, width: int, height: 
 def test_layers_are_drawn_when_they_are_first_seen(lesson_at: Opens) -> None:
     page = lesson_at()
     drawn = "[...document.querySelectorAll('.live:not(:empty)')].map((root) => root.dataset.step)"
-    assert page.evaluate("Object.keys(rnncli.steps)") == LIVE
+    in_korean = [f"{step.topics[0]}-ko" for step in lesson.steps() if step.commands_ko]
+    assert sorted(page.evaluate("Object.keys(rnncli.steps)")) == sorted([*LIVE, *in_korean])
     numbers = page.evaluate("rnncli.steps.simple_rnn.compute().hidden_state[0]")
     assert numbers == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
     assert page.evaluate(drawn) == ["note"]
@@ -184,6 +185,25 @@ def test_layers_are_drawn_when_they_are_first_seen(lesson_at: Opens) -> None:
     page.locator(".look:visible summary").first.click()
     page.wait_for_function(f"() => {drawn}.length === 3")
     assert page.evaluate(drawn) == ["note", "bidirectional", "bank"]
+
+
+@pytest.mark.parametrize("topic", ["gates", "masks"])
+def test_a_reader_of_korean_gets_a_korean_sentence(lesson_at: Opens, topic: str) -> None:
+    page = lesson_at(f"#{topic}")
+    for lang, sample, word in (("en", "review", "not"), ("ko", "review_ko", "않다"), ("en", "review", "not")):
+        page.get_by_label("Language").select_option(lang)
+        heads = page.locator(".step:visible .live:visible .time").all_inner_texts()
+        assert any(word in head for head in heads)
+        live = page.locator(".step:visible > .live").locator("visible=true")
+        assert (live.count(), live.get_attribute("data-lang")) == (1, lang)
+        shown = page.locator(f".step:visible .said-{lang} .commands pre.shell").first
+        assert f" {sample} " in f"{shown.text_content()} "
+    page.get_by_label("Language").select_option("ko")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    steps = "all => all.filter((each) => each.checkVisibility()).map((each) => each.dataset.step)"
+    assert f"{topic}-ko" in page.eval_on_selector_all(".live", steps)
+    assert topic not in page.eval_on_selector_all(".live", steps)
 
 
 def test_exercises_are_graded_in_place_and_lead_to_their_step(lesson_at: Opens) -> None:

@@ -53,19 +53,16 @@ class Deck {
   layerIn(root) {
     const { korean, lang, layers, mounted } = this;
     if (mounted.has(root)) return mounted.get(root);
-    const data = layers[root.id];
-    data.cells = this.part(data.cells);
-    for (const each of data.layers) {
-      each.tensors = this.part(each.tensors);
-      each.variants = this.part(each.variants);
-    }
-    mounted.set(root, mount(root, data, { korean, lang, short: true }));
+    mounted.set(root, mount(root, this.whole(layers[root.id]), { korean, lang, short: true }));
     return mounted.get(root);
   }
 
-  /** Return a part of a layer's data that several layers share. */
-  part(index) {
-    return structuredClone(this.shared[index]);
+  /** Return a part of a layer's data with the parts that stand once for several places. */
+  whole(part) {
+    if (Array.isArray(part)) return part.map((each) => this.whole(each));
+    if (part === null || typeof part !== "object") return part;
+    if ("shared" in part) return this.whole(this.shared[part.shared]);
+    return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, this.whole(value)]));
   }
 
   /** Show a step; the focus goes to its heading, where a reader goes on. */
@@ -75,7 +72,8 @@ class Deck {
     for (const other of this.pages) other.hidden = other !== page;
     this.html.classList.toggle("opening", page === this.pages[0]);
     this.fit();
-    const root = page.querySelector(":scope > .live");
+    for (const root of page.querySelectorAll("[data-lang]")) root.hidden = root.dataset.lang !== this.lang;
+    const root = page.querySelector(":scope > .live:not([hidden])");
     if (root) this.layerIn(root);
     document.title = `${this.titleOf(page)} · rnncli`;
     this.draw();
@@ -214,8 +212,10 @@ class Deck {
   unfold(open) {
     this.html.classList.toggle("on-paper", open);
     for (const page of this.pages) page.hidden = !open && page !== this.shown;
+    for (const root of document.querySelectorAll("[data-lang]")) root.hidden = root.dataset.lang !== this.lang;
     for (const part of document.querySelectorAll("details:is(.answer, .commands, .look)")) part.open = open;
-    if (open) for (const root of document.querySelectorAll(".live")) this.layerIn(root).speak(this.lang);
+    const roots = open ? document.querySelectorAll(".live:not([hidden])") : [];
+    for (const root of roots) this.layerIn(root).speak(this.lang);
   }
 }
 
