@@ -120,14 +120,14 @@ def _show_version(format_name: str | None) -> None:
 
 
 def _start(lang: str | None = None, **_: Any) -> None:
-    """Use --lang for every command; without a command, show the help."""
+    """Use --lang for every command; without a command, show what to type first."""
     context = click.globals.get_current_context()
     if lang is not None:
         context.default_map = {name: {"lang": lang} for name in catalog.names()}
     if context.invoked_subcommand is None:
         from rnncli.cli import hints
 
-        terminal.write(f"{context.get_help()}\n\n{hints.start(LANGUAGE.get())}")
+        terminal.write(hints.start(context.command.help or "", LANGUAGE.get()))
 
 
 app = Commands(

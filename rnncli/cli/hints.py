@@ -1,4 +1,4 @@
-"""What to try next: one line after an answer in a terminal, three lines after `rnncli` alone.
+"""What to try next: one line after an answer in a terminal; what `rnncli` alone prints.
 
 The conditions look at the flags as they were typed: a suggestion must not wait for the layers to be created.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.cli import terminal
-from rnncli.cli.catalog import click
+from rnncli.cli.catalog import SECTIONS, click
 from rnncli.cli.terminal import localize
 from rnncli.errors import Message
 from rnncli.options import entries, write_words
+from rnncli.show.visible import width_of
 from rnncli.show.wording import typed
 
 Values = Mapping[str, Any]
@@ -108,24 +110,39 @@ HINTS = {
 }
 """The suggestions after each command; the first that applies is shown."""
 
+LINE = 80
+"""Columns of the sentence at the head of what `rnncli` alone prints, where no terminal says how many."""
 LONGEST = 100
 """Maximum number of characters of an input that is JSON text; a longer one would fill the terminal."""
 
-FIRST_STEPS = Message("Start with:")
-START = (
-    ("run --layer lstm --return-sequences --seed 42", Message("what a layer returns")),
-    ("tour", Message("the lesson, step by step")),
-    ("--help", Message("every command")),
-)
-"""The commands to start with, and what they show."""
+START = {
+    Message("Start with:"): (
+        ("run -l lstm --return-sequences --seed 42", Message("what a layer returns")),
+        ("trace note", Message("every gate of a trained layer")),
+        ("tour", Message("the lesson, step by step")),
+    ),
+    Message("Help:"): (
+        ("--help", Message("what each command does")),
+        ("run --help", Message("the flags of a command")),
+        ("help", Message("the handbook, a page per topic")),
+    ),
+}
+"""The commands to type first, and those that help, under their headings, with what each shows."""
 
 
-def start(lang: str) -> str:
-    """Return the heading and the three lines at the end of what `rnncli` alone prints."""
-    commands = {typed(f"rnncli {line}", lang): text for line, text in START}
-    width = max(map(len, commands))
-    lines = (f"  {command.ljust(width)}  {localize(text, lang)}\n" for command, text in commands.items())
-    return f"{localize(FIRST_STEPS, lang)}\n{''.join(lines)}"
+def start(what: str, lang: str) -> str:
+    """Return what `rnncli` alone prints, at most 24 lines.  what: one sentence that says what it is."""
+    blocks = []
+    for heading, lines in START.items():
+        commands = {typed(f"rnncli {line}", lang): localize(text, lang) for line, text in lines}
+        width = max(map(len, commands))
+        rows = (f"  {command.ljust(width)}  {text}" for command, text in commands.items())
+        blocks.append("\n".join((localize(heading, lang), *rows)))
+    groups = {localize(heading, lang): names for heading, names in SECTIONS.items()}
+    width = max(map(width_of, groups))
+    rows = (f"{name}{' ' * (width - width_of(name))}  {' '.join(names)}" for name, names in groups.items())
+    sentence = terminal.wrap(localize(what, lang), terminal.columns(sys.stdout, os.environ) or LINE)
+    return "\n\n".join((sentence, blocks[0], "\n".join(rows), blocks[1])) + "\n"
 
 
 def find(context: click.Context, lang: str) -> tuple[str, ...]:

@@ -35,9 +35,11 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = Message(
-    "no input given: using the built-in sample '{sample}' {sample_shape}",
+    "no input given: using the built-in sample '{sample}' {sample_shape}; "
+    "give a file, a pipe, or text: rnncli {command} '[[[1,2],[3,4]]]'",
     sample=SAMPLE,
     sample_shape=SAMPLE_SHAPE,
+    command="run",
 )
 LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 _SEPARATORS = r"(?i)\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])"

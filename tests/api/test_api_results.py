@@ -156,7 +156,8 @@ def test_a_plot_is_a_picture_in_a_notebook_and_characters_in_print(tmp_path: Pat
     assert "update gate" in str(picture)
     assert repr(picture) == "<rnncli.plot GRU(3)>"
     assert [str(one) for one in picture.remarks][:1] == [
-        "no input given: using the built-in sample 'sentence' (1, 4, 5)"
+        "no input given: using the built-in sample 'sentence' (1, 4, 5); "
+        "give a file, a pipe, or text: rnncli run '[[[1,2],[3,4]]]'"
     ]
     picture.save(tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_bytes() == picture.render("svg")

@@ -23,7 +23,10 @@ from rnncli.inputs import source
 SENTENCE = Path(__file__).resolve().parents[2] / "samples" / "sentence.json"
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 QUICK = ("--units", "2", "--kernel-initializer", "constant:0.5", "--seed", "3", "-f", "json")
-REMARK = "rnncli: note: no input given: using the built-in sample 'sentence' (1, 4, 5)\n"
+REMARK = (
+    "rnncli: note: no input given: using the built-in sample 'sentence' (1, 4, 5); "
+    "give a file, a pipe, or text: rnncli run '[[[1,2],[3,4]]]'\n"
+)
 
 
 def answer(done: Completed) -> Any:
@@ -87,6 +90,14 @@ def test_the_null_device_a_terminal_and_a_closed_stdin_give_the_sample(rnncli: R
     closed = shell("rnncli run - <&-")
     assert closed.returncode == 2
     assert closed.stderr.startswith("rnncli: standard input is closed.\n")
+
+
+@pytest.mark.parametrize("words", [("run", *QUICK), ("report", "-o", "page.html"), ("run", "--lang", "ko")])
+def test_the_remark_says_how_to_give_an_input(rnncli: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    command = rnncli(*words, cwd=tmp_path).stderr.splitlines()[0].rpartition(": ")[2]
+    assert shlex.split(command)[:2] == ["rnncli", words[0]]
+    followed = rnncli(*shlex.split(command)[1:], *words[1:], cwd=tmp_path).success()
+    assert "[[[1,2],[3,4]]]" not in followed.stderr
 
 
 def test_a_path_leaves_standard_input_alone(shell: Run, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import shlex
 
 import pytest
 from command import Run
+from hangul import HANGUL
 from terminals import in_a_terminal
 
-from rnncli.cli import app, hints
+from rnncli.cli import app, catalog, hints
 from rnncli.cli.catalog import click
 from rnncli.cli.flags import load
+from rnncli.show.visible import width_of
 
 LINES = [
     "run", "run --seed 1 --return-sequences", "run -l lstm --bidirectional --units 2",
@@ -97,13 +99,18 @@ def test_a_pipe_gets_no_hint(rnncli: Run) -> None:
     assert "rnncli run" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("lang", ["", "--lang ko"])
 @pytest.mark.slow
-def test_the_name_alone_shows_three_lines_that_work(capfd: pytest.CaptureFixture[str]) -> None:
-    assert app.main([]) == 0
-    heading, *lines = capfd.readouterr().out.splitlines()[-4:]
-    assert heading == "Start with:"
-    for (line, text), shown in zip(hints.START, lines, strict=True):
-        assert shown.startswith(f"  rnncli {line} ")
-        assert shown.endswith(str(text))
-        assert app.main([*shlex.split(line), *(["--plain"] if line == "tour" else [])]) == 0
-    assert "층이 반환하는 값" in hints.start("ko")
+def test_the_name_alone_shows_commands_that_work(rnncli: Run, lang: str) -> None:
+    """At most a screen: what it is, what to type, every command by its group, where help is."""
+    shown = rnncli(*lang.split()).success().stdout
+    lines = shown.splitlines()
+    assert len(lines) <= 24
+    assert max(map(width_of, lines)) <= 80
+    assert {*catalog.names()} <= {*shown.split()}
+    commands = [line.split("  ")[1] for line in lines if line.startswith("  rnncli ")]
+    assert [command.split()[1] for command in commands] == ["run", "trace", "tour", "--help", "run", "help"]
+    for command in commands:
+        assert command.endswith(lang)
+        done = rnncli(*shlex.split(command)[1:]).success()
+        assert not lang or HANGUL.search(done.stdout)

@@ -268,7 +268,7 @@ def test_the_language_alone_shows_the_help_in_it(
     monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     assert app.main(words) == 0
     assert capfd.readouterr() == shown
-    assert shown.out.startswith("사용법: rnncli ")
+    assert shown.out.startswith("사용법: rnncli " if words else "순환층이 무엇을 반환하는지 봅니다: ")
     assert shown.err == ""
 
 

@@ -90,7 +90,7 @@ def build_page(ask: Ask, lang: str) -> BuiltPage:
     remarks = (*parts.remarks, *page.remarks)
     if is_default:
         of_file = Message("there is no file {input}: using the built-in sample", input=NOTE)
-        using = SAMPLE_REMARK.with_fields(sample=NOTE, sample_shape=parts.case.inputs.shape)
+        using = SAMPLE_REMARK.with_fields(sample=NOTE, sample_shape=parts.case.inputs.shape, command="report")
         remarks = (using, *(remark for remark in remarks if remark != of_file))
     if left_out:
         remarks = (*remarks, Message(LEFT_OUT, names=format_names(left_out)))
