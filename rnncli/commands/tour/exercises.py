@@ -322,7 +322,8 @@ class ExerciseAnswer(Answer):
             return Page((), (), ((Span(say("right", lang), "strong"), Span(f" {texts['why']}")),))
         words = (say("exercise", lang).format(number), f"{say('seed', lang)} {self.seed}", "")
         heading = (Span(marks(view).dot.join(words), "dim"), Span(texts["title"], "strong"))
-        parts: tuple[PagePart, ...] = (heading, (), *draw_task(texts, task))
+        taught = line(self.exercise.taught(lang, task.facts), "dim")
+        parts: tuple[PagePart, ...] = (heading, taught, (), *draw_task(texts, task))
         if self.checks:
             parts += ((), line(say("answer it", lang), "dim"), Code(self.check(lang), "shell"))
         return Page((), (), parts)

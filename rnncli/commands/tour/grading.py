@@ -13,16 +13,17 @@ _COUNTED = re.compile(r"\d\s*(?:st|nd|rd|th|번째|째)")
 
 ORDINALS = {
     "zero": 0, "first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5, "seventh": 6,
-    "eighth": 7, "last": -1, "1st": 0, "2nd": 1, "3rd": 2, "4th": 3, "5th": 4, "6th": 5, "7th": 6, "8th": 7,
-    "첫번째": 0, "첫째": 0, "첫": 0, "두번째": 1, "둘째": 1, "세번째": 2, "셋째": 2, "네번째": 3, "넷째": 3,
-    "다섯번째": 4, "여섯번째": 5, "일곱번째": 6, "여덟번째": 7, "마지막": -1,
+    "eighth": 7, "last": -1, "final": -1, "1st": 0, "2nd": 1, "3rd": 2, "4th": 3, "5th": 4,
+    "6th": 5, "7th": 6, "8th": 7, "처음": 0, "맨앞": 0, "첫번째": 0, "첫째": 0, "첫": 0,
+    "두번째": 1, "둘째": 1, "세번째": 2, "셋째": 2, "네번째": 3, "넷째": 3,
+    "다섯번째": 4, "여섯번째": 5, "일곱번째": 6, "여덟번째": 7, "마지막": -1, "끝": -1,
 }  # fmt: skip
-"""The rows that a word names; a Korean word may have a blank before 번째."""
+"""The rows that a word names; a Korean word may have a blank before 번째 and after 맨."""
 FILLERS = {
-    "rows": r"(?<![a-z])(?:the|rows?|time|steps?|one|and|it|is)(?![a-z])"
-    r"|행|시점|입니다|이에요|예요|그리고|과|와",
+    "rows": r"(?<![a-z])(?:the|very|rows?|time|steps?|one|and|it|is|of|hidden_states)(?![a-z])"
+    r"|행|줄|시점|입니다|이에요|예요|같습니다|같아요|그리고|과|와|의|맨|가장|제일",
     "letters": r"(?<![a-z])(?:the|runs?|tensors?|answer|and|then|it|is)(?![a-z])"
-    r"|입니다|이에요|예요|이다|그리고|정답은|답은|실행|텐서|쪽|번|와|과|요",
+    r"|입니다|이에요|예요|이다|맞습니다|맞아요|그리고|정답은|답은|실행|텐서|순서|쪽|번|와|과|가|요",
 }
 """Words around the ordinals or the letters of an answer, which say nothing."""
 SHOWN = "ABC"
@@ -89,7 +90,7 @@ def _read_rows(text: str) -> list[float]:
     """Return the indices of an answer.  `last but one` and `2번째` are not read: a guess may be wrong."""
     if slices := _INDEX.findall(text):
         return [float(index) for index in slices]
-    words = "|".join(re.escape(word).replace("번째", " ?번째") for word in ORDINALS)
+    words = "|".join(re.escape(word).replace("번째", " ?번째").replace("맨", "맨 ?") for word in ORDINALS)
     ordinal = re.compile(rf"(?<![a-z0-9])(?:{words})(?![a-z])")
     named = [float(ORDINALS[word.replace(" ", "")]) for word in ordinal.findall(text)]
     rest = re.sub(FILLERS["rows"], "", ordinal.sub("", text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -60,6 +61,16 @@ class Exercise(NamedTuple):
     def topic(self, facts: Facts) -> str:
         """Return the first topic of its step, which may depend on what was drawn."""
         return str(facts.get("topic", self.about))
+
+    def taught(self, lang: str, facts: Facts) -> str:
+        """Return which steps teach what it asks: its own, and later ones that teach a word of its layer."""
+        words = re.findall("[A-Za-z_]+", str(facts.get("layer", "")))
+        own, *others = (steps().index(step) for step in map(find, (self.topic(facts), *words)) if step)
+        named = []
+        for step in (steps()[index] for index in sorted({own, *others}) if index >= own):
+            title = (step.ko if lang == "ko" else step.en)["title"]
+            named.append(say("first" if step.number is None else "step", lang).format(step.number, title))
+        return say("taught", lang).format(", ".join(named))
 
 
 @cache

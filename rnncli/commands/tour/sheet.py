@@ -45,7 +45,8 @@ class SheetAnswer(Answer):
             named = Span(f"{say('exercise', lang).format(number)}{marks(view).dot}", "dim")
             heading = Heading((named, Span(texts["title"], "strong")), f"exercise-{number}")
             blank = line(f"{say('write here', lang).format(form=posed.exercise.form[lang])} {BLANK}")
-            parts += [(), (), heading, (), *draw_task(texts, task), (), blank]
+            taught = line(posed.exercise.taught(lang, task.facts), "dim")
+            parts += [(), (), heading, taught, (), *draw_task(texts, task), (), blank]
         if self.checks:
             check = self.exercises[0].check(view.lang)
             parts += [(), (), line(say("answer it", view.lang), "dim"), Code(check, "shell")]

@@ -23,7 +23,9 @@ TYPED = (
     ".42", "f = 0.415", "4.2e-1", "0.44", "-0.42", "0.42 0.42", "B, A", "[B, A]", "ba", "A, B",
     "BAC", "", "zero", "첫 행", "첫 번째 행", "the first row", "마지막 행", "last but one", "2번째 행",
     "3rd and 4th", "세 번째와 네 번째 행", "B와 A입니다", "B and A", "not B, A", "0,42", "1 X 4 X 3",
-    "1e999", "nan", "０행", "second last row", "row 0, the first row", "0 or the last", "셋째, 넷째",
+    "1e999", "nan", "０행", "second last row", "처음 행", "맨 앞 행",
+    "hidden_states의 첫 행입니다", "끝에서 두 번째", "the very first row", "final row", "B가 맞습니다",
+    "B가 아닙니다", "B, A 순서", "row 0, the first row", "0 or the last", "셋째, 넷째",
 )  # fmt: skip
 GRADE = """
 import { grade } from "./rnncli/commands/report/web/exercise.js";

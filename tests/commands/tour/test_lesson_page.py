@@ -1,5 +1,6 @@
 """The lesson as a page: a step at a time, with live layers, graded exercises and the handbook inside."""
 
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -227,6 +228,17 @@ def test_the_handbook_is_inside(lesson_at: Opens) -> None:
     pages = [topic for step in lesson.steps() for topic in step.topics if topic in handbook.TOPICS]
     assert [text.partition(":")[0] for text in texts] == [topic for topic in pages for _ in ("en", "ko")]
     assert "rnncli help" not in " ".join(page.locator(".told > div > p").all_text_contents())
+
+
+def test_pages_of_the_handbook_are_inside_whole_or_named_as_a_command(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    inside = {topic for step in lesson.steps() for topic in step.topics} & {*handbook.TOPICS}
+    for topic in inside:
+        assert handbook.as_html(topic, "en") in text, topic
+        assert handbook.as_html(topic, "ko") in text, topic
+    links = re.findall(r'href="#?([^"]*)"', text)
+    assert not {*handbook.TOPICS} - inside & {*links}
+    assert re.findall(r"(?<!rnncli )\bhelp (?:cells|porting|models|python|states)\b", text) == []
 
 
 def test_a_page_of_the_handbook_has_room(lesson_at: Opens) -> None:

@@ -18,6 +18,7 @@ from rnncli import specs
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.exercises import ExerciseAnswer
 from rnncli.commands.tour.grading import AnswerRule
+from rnncli.commands.tour.sheet import SheetAnswer
 from rnncli.show.page import View
 from rnncli.values import sizes
 
@@ -188,9 +189,12 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
     (AnswerRule("rows", (0,), 4),
      ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]", "첫 행", "첫 번째 행",
       "첫번째 행입니다.", "0번 행", "first row", "The first row.", "the 1st row", "row 0, the first", "zero",
-      "제0행", "０"],
-     ["1", "-1", "4", "second row", "the last row", "마지막 행"],
-     ["0.5", "none", "", "1e999", "2번째 행", "last but one", "second last row", "뒤에서 두 번째 행",
+      "제0행", "０", "처음 행", "처음", "맨 처음 행", "맨 앞 행", "첫 줄", "첫 행과 같습니다",
+      "hidden_states의 첫 행",
+      "the very first row", "the first row of hidden_states"],
+     ["1", "-1", "4", "second row", "the last row", "the final row", "마지막 행", "맨 끝 행"],
+     ["0.5", "none", "", "1e999", "2번째 행", "처음에서 두 번째 행", "끝에서 첫 번째 행",
+      "last but one", "second last row", "뒤에서 두 번째 행",
       "3rd to last", "0 or the last"]),
     (AnswerRule("rows", (2, 3), 4),
      ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}", "the third and the last", "세 번째와 네 번째 행"],
@@ -201,10 +205,10 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
     (AnswerRule("decimal", (0.42,)), ["0.42", ".42", "f = 0.415", "4.2e-1"], ["0.44", "-0.42", "42"],
      ["0,42", "0.42 0.42", "half"]),
     (AnswerRule("letters", "BA"),
-     ["B, A", "[B, A]", "ba", "B A", "B와 A입니다", "B and A"],
+     ["B, A", "[B, A]", "ba", "B A", "B와 A입니다", "B and A", "B, A 순서입니다"],
      ["A, B", "B", "BAC", "X, Y"], ["", "1, 2", "the longer", "not B, A"]),
     (AnswerRule("letters", "B"),
-     ["B", "b", "B입니다", "B입니다.", "답은 B", "run B", "The answer is B."],
+     ["B", "b", "B입니다", "B입니다.", "B가 맞습니다", "답은 B", "run B", "The answer is B."],
      ["A", "X", "A, B"], ["B가 아닙니다", "둘째", "none"]),
 ])  # fmt: skip
 def test_answer_forms(rule: AnswerRule, right: list[str], wrong: list[str], unreadable: list[str]) -> None:
@@ -213,7 +217,7 @@ def test_answer_forms(rule: AnswerRule, right: list[str], wrong: list[str], unre
     assert [text for text in unreadable if rule.grade(text) is not None] == []
 
 
-@pytest.mark.parametrize("answer", ["첫 행", "첫 번째 행", "first row", "the first row"])
+@pytest.mark.parametrize("answer", ["첫 행", "첫 번째 행", "처음 행", "first row", "the first row"])
 def test_a_row_may_be_named_in_words(rnncli: Run, answer: str) -> None:
     assert rnncli("tour", "--exercise", "1", "--seed", "3", "--answer", answer).stdout.startswith("Right. ")
     assert rnncli("tour", "--exercise", "6", "--seed", "3", "--answer", "B입니다").returncode == 0
@@ -260,6 +264,28 @@ def test_exercises_ask_what_the_lesson_teaches() -> None:
         for word in ("simple_rnn", "lstm")
     ]
     assert [sum(prod(sizes(shape)) for shape in shapes.values()) for shapes in counts] == [27, 4 * 27]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_exercise_and_its_sheet_name_the_steps_that_teach_it(number: int) -> None:
+    """Every layer and option that a task may draw is a topic of such a step, or of an earlier one."""
+    for seed in SEEDS:
+        answer = exercise_answer(number, seed)
+        facts = answer.task(View()).facts
+        said = answer.exercise.taught("en", facts)
+        steps = [int(step) for step in re.findall(r"step (\d+) \(", said)] or [-1]
+        own = lesson.find(answer.exercise.topic(facts))
+        assert own is not None
+        assert steps[0] == (-1 if own.number is None else own.number)
+        options = re.findall(r"\b([A-Z]\w+)\(|(\w+)=", str(facts.get("layer", "")))
+        for name in (name for pair in options for name in pair if name):
+            step = lesson.find(name)
+            assert step is not None, name
+            assert step.number is None or step.number <= max(steps), (seed, name)
+        for lang in ("en", "ko"):
+            line = answer.exercise.taught(lang, facts)
+            texts = (drawn(each, lang=lang) for each in (answer, SheetAnswer([answer])))
+            assert all(f"\n{line}\n" in text for text in texts)
 
 
 @pytest.mark.parametrize(("number", "seed"), list(product((2, 3), SEEDS)))

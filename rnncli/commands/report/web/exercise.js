@@ -9,7 +9,7 @@ const numbersIn = (text) =>
 function readRows({ ordinals, fillers }, text) {
   const slices = [...text.matchAll(/\[\s*:\s*,\s*([+-]?\d+)/g)].map((found) => Number(found[1]));
   if (slices.length) return slices;
-  const words = Object.keys(ordinals).join("|").replaceAll("번째", " ?번째");
+  const words = Object.keys(ordinals).join("|").replaceAll("번째", " ?번째").replaceAll("맨", "맨 ?");
   const ordinal = new RegExp(`(?<![a-z0-9])(?:${words})(?![a-z])`, "g");
   const named = (text.match(ordinal) ?? []).map((word) => ordinals[word.replaceAll(" ", "")]);
   const rest = text.replace(ordinal, "").replace(new RegExp(fillers, "g"), "");
