@@ -152,6 +152,8 @@ class InputNames(NamedTuple):
     features, sequences: a name each.
     steps: for each sequence, the names of its time steps; "" where it is padded.
     words: the numbers of each word that a sentence may have.
+    groups: the words by what they are, such as nouns, for who looks for one.
+    aliases: what may be typed for words: `isn't` for `is not`.
     answers: what an output means, by the number that it is near.
     about: a sentence on what the layer does, by language.
     """
@@ -160,6 +162,8 @@ class InputNames(NamedTuple):
     sequences: tuple[str, ...] = ()
     steps: tuple[tuple[str, ...], ...] = ()
     words: Mapping[str, tuple[float, ...]] = {}
+    groups: Mapping[str, tuple[str, ...]] = {}
+    aliases: Mapping[str, str] = {}
     answers: Mapping[float, str] = {}
     about: Mapping[str, str] = {}
 
@@ -191,6 +195,8 @@ class InputNames(NamedTuple):
             "steps": list(map(list, self.steps)),
             "answers": answers,
             "words": {word: list(vector) for word, vector in self.words.items()},
+            "groups": {group: list(words) for group, words in self.groups.items()},
+            "aliases": dict(self.aliases),
         }
         return {key: value for key, value in keys.items() if value}
 

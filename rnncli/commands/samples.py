@@ -51,7 +51,8 @@ def _with_sentences(name: str, texts: list[str]) -> bytes:
     if "words" not in document:
         what = "the sample {name} has no words, so it takes no text."
         raise UsageError(what, "Print it unchanged: rnncli samples {name}", name=name)
-    _, sentences = names.read_sentences(texts, names.read_names({"words": document["words"]}))
+    vocabulary = {key: document.get(key) for key in ("words", "groups", "aliases")}
+    _, sentences = names.read_sentences(texts, names.read_names(vocabulary))
     return write_document({**document, "inputs": [" ".join(words) for words in sentences.steps]})
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 from unicodedata import normalize
 
-from rnncli.errors import InputError, Message, count, nearest, shorten, with_path_prefix
+from rnncli.errors import InputError, Message, count, shorten, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.values import Array, InputNames, parse_decimal
 
-KEYS = ("words", "features", "batch", "answers", "steps", "about")
+KEYS = ("words", "groups", "aliases", "features", "batch", "answers", "steps", "about")
 """The keys of a case document that this module reads."""
 LANGUAGES = ("en", "ko")
 MOST_WORDS = 60
-"""An error lists at most so many words of a vocabulary."""
+"""An error lists at most so many words of a vocabulary without groups."""
+PUNCTUATION = r"[.,;:!?…。、，！？()\"“”]+"
+"""Splits what was typed, where a word with it is not in the vocabulary."""
 
 
 def read_names(value: Mapping[str, Any]) -> InputNames:
     """Read these keys of a case document.  Raises InputError, with the path, for what they cannot be."""
     read = {
         "words": _read_words,
+        "groups": lambda groups: _read_groups(groups, value.get("words")),
+        "aliases": lambda aliases: _read_aliases(aliases, value.get("words")),
         "features": _read_texts,
         "batch": _read_texts,
         "answers": _read_answers,
@@ -47,20 +52,18 @@ def read_sentences(texts: list[Any], names: InputNames) -> tuple[Array | tuple[A
     by_key: dict[str, list[str]] = {}
     for word in names.words:
         by_key.setdefault(_fold(word), []).append(word)
+    aliases = {_fold(alias): tuple(words.split()) for alias, words in names.aliases.items()}
 
-    def find(word: str) -> str:
-        known = by_key.get(_fold(word), [])
-        if word in names.words or len(known) == 1:
-            return word if word in names.words else known[0]
-        listed = ", ".join([*names.words][:MOST_WORDS]) + (", …" if len(names.words) > MOST_WORDS else "")
-        near = nearest(word, names.words)
-        advice = Message("The words are: {listed}.", listed=listed)
-        raise InputError(
-            "{place} has the word {word!r}, which is not in the vocabulary.",
-            Message("Did you mean {near}? {advice}", near=near, advice=advice) if near else advice,
-            (),
-            word=shorten(word, 40),
-        )
+    def find(typed: str) -> tuple[str, ...]:
+        known = by_key.get(_fold(typed), [])
+        if typed in names.words or len(known) == 1:
+            return (typed if typed in names.words else known[0],)
+        if _fold(typed) in aliases:
+            return aliases[_fold(typed)]
+        parts = [part for part in (part.strip("'‘’") for part in re.split(PUNCTUATION, typed)) if part]
+        if parts != [typed]:
+            return tuple(word for part in parts for word in find(part))
+        raise _unknown(typed, names)
 
     steps = []
     for index, text in enumerate(texts):
@@ -68,12 +71,30 @@ def read_sentences(texts: list[Any], names: InputNames) -> tuple[Array | tuple[A
             if not isinstance(text, str):
                 what = "{place} is {value}, where other inputs are sentences."
                 raise InputError(what, "Write a text for each sequence.", (), value=nested.describe(text))
-            if not text.split():
+            words = tuple(word for typed in text.split() for word in find(typed))
+            if not words:
                 raise InputError("{place} is an empty sentence.", "Write at least one word.", ())
-            steps.append(tuple(map(find, text.split())))
+            steps.append(words)
     arrays = [np.array([names.words[word] for word in sentence], np.float64) for sentence in steps]
     has_one_length = len(set(map(len, steps))) == 1
     return np.stack(arrays) if has_one_length else tuple(arrays), names._replace(steps=tuple(steps))
+
+
+def _unknown(typed: str, names: InputNames) -> InputError:
+    """Return the refusal of a word: the nearest words, and the vocabulary, in its groups if it has some."""
+    import difflib
+
+    listed = ", ".join([*names.words][:MOST_WORDS]) + (", …" if len(names.words) > MOST_WORDS else "")
+    if names.groups:
+        listed = "; ".join(f"{group}: {', '.join(words)}" for group, words in names.groups.items())
+    letters = {normalize("NFD", _fold(word)): word for word in (*names.words, *names.aliases)}
+    near = difflib.get_close_matches(normalize("NFD", _fold(typed)), letters, n=3, cutoff=0.65)
+    advice = Message("The words are: {listed}.", listed=listed)
+    if near:
+        meant = ", ".join(letters[word] for word in near)
+        advice = Message("Did you mean {near}? {advice}", near=meant, advice=advice)
+    what = "{place} has the word {word!r}, which is not in the vocabulary."
+    return InputError(what, advice, (), word=shorten(typed, 40))
 
 
 def fit(names: InputNames, shape: tuple[int, ...], padding: Array | None) -> InputNames:
@@ -113,7 +134,7 @@ def _require(key: str, given: int, wanted: int, noun: str) -> None:
 
 def _fold(word: str) -> str:
     """Return a key that is equal for words that differ by case alone, or by how accents are stored."""
-    return normalize("NFC", word).casefold()
+    return normalize("NFC", word).casefold().replace("’", "'")
 
 
 def _read_texts(value: Any) -> tuple[str, ...]:
@@ -165,6 +186,34 @@ def _read_words(value: Any) -> dict[str, tuple[float, ...]]:
                     what, advice, (), given=count(len(vector), "number"), size=count(size, "number")
                 )
     return {word: tuple(map(float, vector)) for word, vector in value.items()}
+
+
+def _read_groups(value: Any, words: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict) or not value:
+        raise nested.wrong(value, Message('Write lists of words by name: {{"nouns": ["film", "plot"]}}.'))
+    groups = {}
+    for group, listed in value.items():
+        with with_path_prefix(group):
+            groups[group] = _read_texts(listed)
+            _require_known(groups[group], words)
+    return groups
+
+
+def _read_aliases(value: Any, words: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value:
+        raise nested.wrong(value, Message('Write what may be typed for words: {{"isn\'t": "is not"}}.'))
+    for alias, meant in value.items():
+        with with_path_prefix(alias):
+            _require_known(_require_text(meant).split(), words)
+    return dict(value)
+
+
+def _require_known(listed: Iterable[str], words: Any) -> None:
+    """Raise InputError for a word that is not an entry of `words`."""
+    for word in listed:
+        if word not in (words or {}):
+            what = "{place} has the word {word!r}, which is not in the vocabulary."
+            raise InputError(what, Message("Add it to words."), (), word=shorten(word, 40))
 
 
 def _read_answers(value: Any) -> dict[float, str]:

@@ -40,6 +40,32 @@ def test_a_sentence_is_the_vectors_of_its_words() -> None:
     assert arranged({"inputs": ["the film", "film the"], "words": WORDS}).mask is None
 
 
+TYPED = {
+    "words": {word: [1.0] for word in ("is", "not", "good", "bad", "film", "(", "좋다")},
+    "groups": {"nouns": ["film"], "verdicts": ["good", "bad", "좋다"], "small words": ["is", "not"]},
+    "aliases": {"isn't": "is not", "movie": "film", "좋아요": "좋다"},
+}
+
+
+@pytest.mark.parametrize(("typed", "words"), [
+    ("Film isn't good.", "film is not good"), ("film, ISN’T; bad!", "film is not bad"),
+    ("“Movie” is 'good' , bad…", "film is good bad"), ("good,bad", "good bad"),
+    ("( film)", "( film"), ("좋아요!", "좋다"),
+])  # fmt: skip
+def test_words_as_they_are_typed(typed: str, words: str) -> None:
+    names = arranged({"inputs": [typed], **TYPED}).names
+    assert names.steps == (tuple(words.split()),)
+    assert names.document()["aliases"] == TYPED["aliases"]
+
+
+def test_an_unknown_word_is_refused_with_the_nearest_and_the_groups() -> None:
+    groups = "The words are: nouns: film; verdicts: good, bad, 좋다; small words: is, not."
+    assert f"the vocabulary.\n{groups}" in refused(inputs=["good, awful."], **TYPED)
+    assert "the word 'goof', which" in refused(inputs=["goof!"], **TYPED)
+    assert f"Did you mean movie? {groups}" in refused(inputs=["movies"], **TYPED)
+    assert "Did you mean 좋아요, 좋다?" in refused(inputs=["좋아"], **TYPED)
+
+
 def test_accents_may_be_stored_either_way() -> None:
     case = arranged({"inputs": ["e\u0301 \u00c9"], "words": WORDS})
     assert case.inputs.tolist() == [[[3, 3], [3, 3]]]
@@ -132,6 +158,12 @@ def test_vocabularies_that_are_refused(words: Any, said: str) -> None:
     ({"answers": {"1": "a", "1.0": "b"}}, "answers has the number 1 twice."),
     ({"answers": {"1": ""}}, 'answers/1 is the text ""'),
     ({"answers": ["a"]}, "answers is a list of 1"),
+    ({"groups": {"nouns": "a"}, "words": {"a": [1, 2]}}, 'groups/nouns is the text "a"'),
+    ({"groups": {"nouns": ["b"]}, "words": {"a": [1, 2]}}, "groups/nouns has the word 'b', which is not in"),
+    ({"groups": []}, "groups is a list of 0"),
+    ({"aliases": {"b": "a c"}, "words": {"a": [1, 2]}}, "aliases/b has the word 'c', which is not in"),
+    ({"aliases": {"b": ""}, "words": {"a": [1, 2]}}, 'aliases/b is the text ""'),
+    ({"aliases": ["b"]}, "aliases is a list of 1"),
     ({"about": "a sentence"}, 'about is the text "a sentence"'),
     ({"about": {"fr": "une phrase"}}, "about is an object"),
     ({"about": {"en": 1}}, "about/en is the number 1"),

@@ -134,6 +134,7 @@ def _names(names: InputNames) -> dict[str, Any]:
 
     features, sequences: names.  steps: names of the time steps, a list for each sequence, "" for padding.
     words: the numbers of each word that a step may be.
+    groups: the words by what they are.  aliases: what may be typed for words.
     answers: what an output means, by the number as text.  about: a sentence by language.
     """
     return {
@@ -141,7 +142,7 @@ def _names(names: InputNames) -> dict[str, Any]:
         "sequences": list(names.sequences),
         "steps": [list(steps) for steps in names.steps] or None,
         "words": dict(names.words) or None,
-        "answers": names.document().get("answers"),
+        **{key: names.document().get(key) for key in ("groups", "aliases", "answers")},
         "about": dict(names.about) or None,
     }
 

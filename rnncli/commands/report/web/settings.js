@@ -387,9 +387,10 @@ export function caseOf(model, drawn) {
 /** Return what the case document says in words. */
 function namesOf(model, root, sentences) {
   const { features, sequences } = model.data;
-  const { words, answers, about } = model.data;
+  const { words, groups, aliases, answers, about } = model.data;
   const isNamed = !sentences && root.steps?.every((names) => names.every(Boolean));
-  const names = { about, words, features, batch: sequences, answers, steps: isNamed ? root.steps : null };
+  const steps = isNamed ? root.steps : null;
+  const names = { about, words, groups, aliases, features, batch: sequences, answers, steps };
   return Object.fromEntries(Object.entries(names).filter(([, value]) => value && Object.keys(value).length));
 }
 
