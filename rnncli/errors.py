@@ -19,6 +19,9 @@ from typing import Any
 Path = tuple[str | int, ...]
 """Keys and indices that lead to a value in a document."""
 
+Fit = Callable[[str, str], str]
+"""Takes the text that ends in a filled hole and what follows it; returns this as it is written there."""
+
 INTERRUPTED = 130
 """The exit code of Ctrl-C, which is not an error."""
 
@@ -113,30 +116,33 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def write(text: object, translate: Callable[[str], str] = str, *, python: bool = False) -> str:
+def write(
+    text: object, translate: Callable[[str], str] = str, fit: Fit | None = None, *, python: bool = False
+) -> str:
     """Return a Message, or what stands in one, as text.
 
     translate: returns a template in the language of the reader.  python: name keywords instead of flags.
     """
     if isinstance(text, Message):
-        return _fill(text, translate, python)
+        return _fill(text, translate, fit, python)
     if isinstance(text, RnncliError):
-        parts = [write(part, translate, python=python) for part in text.sources]
-        return ": ".join([*map(_escape_breaks, parts), write(text.sentence, translate, python=python)])
+        parts = [write(part, translate, fit, python=python) for part in text.sources]
+        return ": ".join([*map(_escape_breaks, parts), write(text.sentence, translate, fit, python=python)])
     if isinstance(text, Flag):
         return text.in_python() if python else str(text)
     if isinstance(text, Either):
-        return write(text.passed if python else text.typed, translate, python=python)
+        return write(text.passed if python else text.typed, translate, fit, python=python)
     return translate(str(text))
 
 
-def _fill(message: Message, translate: Callable[[str], str], python: bool) -> str:
+def _fill(message: Message, translate: Callable[[str], str], fit: Fit | None, python: bool) -> str:
     """Return the template with its fields; a sentence in a sentence has no dot of its own before a mark.
 
     Only templates break lines: a line feed in a name or a value is shown as \\n.
     """
     fields, text, sentence, option = message.fields, "", False, False
-    for literal, name, spec, conversion in formatter_parser(translate(message.template)):
+    for written, name, spec, conversion in formatter_parser(translate(message.template)):
+        literal = fit(text, written) if fit and text else written
         if sentence and literal[:1] in {".", ",", ")", ";"}:
             text = text.removesuffix(".")
         two = python and option and literal == " " and name and name.startswith("--")
@@ -152,7 +158,7 @@ def _fill(message: Message, translate: Callable[[str], str], python: bool) -> st
             field = fields[name]
             sentence = isinstance(field, (Message, RnncliError))
             is_name = isinstance(field, str) and " " not in field
-            shown = field if is_name else write(field, translate, python=python)
+            shown = field if is_name else write(field, translate, fit, python=python)
             text += shown if isinstance(field, (Message, RnncliError)) else _escape_breaks(shown)
     return text
 

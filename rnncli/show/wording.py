@@ -18,9 +18,9 @@ def say(text: object, lang: str, /, **fields: object) -> str:
     message = Message(text, **fields) if fields and isinstance(text, str) else text
     if lang != "ko":
         return write(message)
-    from rnncli.locale import translate
+    from rnncli.locale import fit_particle, translate
 
-    return write(message, translate)
+    return write(message, translate, fit_particle)
 
 
 def typed(command: str, lang: str) -> str:

@@ -8,6 +8,10 @@ from command import Run
 from hangul import HANGUL
 
 from rnncli import handbook
+from rnncli.commands.why import diagnosis
+from rnncli.errors import Message
+from rnncli.locale import fit_particle
+from rnncli.show.wording import say
 
 PACKAGE = Path(handbook.__file__).parents[1]
 PATTERNS = (
@@ -72,6 +76,48 @@ def test_words_that_a_teacher_would_not_say(words: str) -> None:
         if HANGUL.search(line) and re.search(words, line)
     ]
     assert found == [], BETTER[words]
+
+
+@pytest.mark.parametrize(("before", "written", "fits"), [
+    ("u0", "가", "이"), ("t=3", "를", "을"), ("t=2", "을", "를"), ("x.json", "는", "은"),
+    ("a.npz", "은", "는"), ("LSTM", "가 ", "이 "), ("GRU", "이 ", "가 "), ("LSTM(3)", "와", "과"),
+    ("(1, 4, 5)", "을", "를"), ("(None, 64)", "은", "는"), ("[0,1,7]", "으로", "로"), ("10", "로", "으로"),
+    ("--mask", "을", "를"), ("--input-shape", "이", "가"), ("'kernel'", "으로", "로"),
+    ("'forget", "'를", "'을"), ("bias", "은", "는"), ("입력", "를", "을"), ("층 둘", "으로", "로"),
+    ("R", "으로", "로"), ("NAME", "로", "으로"), ("2 GiB", "이", "가"), ("3", "여야", "이어야"),
+    ("step", "나", "이나"), ("file", "가지", "가지"), ("LSTM", " 가", " 가"), ("…", "은", "은"),
+])  # fmt: skip
+def test_a_particle_follows_the_sound_of_the_word_before_it(before: str, written: str, fits: str) -> None:
+    assert fit_particle(before, written) == fits
+
+
+@pytest.mark.parametrize(("template", "fields", "said"), [
+    ("{shown} differs from {reference}.", {"shown": "h", "reference": "ONNX Runtime"}, "ONNX Runtime과"),
+    ("{shown} differs from {reference}.", {"shown": "h", "reference": "TensorFlow"}, "TensorFlow와"),
+    ("{file} failed: {kind}: {line}.", {"file": "a.py", "kind": "E", "line": 1}, "a.py를"),
+    ("{file} failed: {kind}: {line}.", {"file": "a.pt#lstm", "kind": "E", "line": 1}, "a.pt#lstm을"),
+])  # fmt: skip
+def test_particles_of_messages_fit_what_fills_their_holes(
+    template: str, fields: dict[str, object], said: str
+) -> None:
+    assert said in say(Message(template, **fields), "ko")
+
+
+def test_particles_of_why_fit_what_fills_their_holes() -> None:
+    for shape, said in (((None, 3), "(None, 3)을"), ((None, 4), "(None, 4)를")):
+        assert said in diagnosis.fill("이 층은 {shape}를 받았습니다.", {"shape": shape})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_particles_follow_the_words_before_them(file: Path) -> None:
+    """Behind a hole a particle is fitted when the hole is filled."""
+    wrong = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        for found in re.finditer(r"(?<=[A-Za-z0-9])['\"`’]*[가-힣]+(?![^{]*})", line):
+            before = line[: found.start()]
+            if fit_particle(before, found[0]) != found[0]:
+                wrong.append(f"{before[-20:]}{found[0]}")
+    assert wrong == []
 
 
 def test_a_stream_counts_its_lines(rnncli: Run) -> None:

@@ -27,6 +27,7 @@ from rnncli.commands.why.message import (
 )
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
+from rnncli.locale import fit_particle
 from rnncli.values import Shape, format_shape
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -98,7 +99,13 @@ _FILLER = _Filler()
 
 def fill(text: str, fields: Fields) -> str:
     """Return the text with the fields in its holes."""
-    return _FILLER.vformat(text, (), fields)
+    filled = ""
+    for literal, name, spec, _ in _FILLER.parse(text):
+        filled += fit_particle(filled, literal)
+        if name is not None:
+            value, _ = _FILLER.get_field(name, (), fields)
+            filled += _FILLER.format_field(value, fill(spec or "", fields))
+    return filled
 
 
 def values_of(entries: list[Any], fields: Fields) -> tuple[Any, ...]:
