@@ -91,7 +91,7 @@ def test_the_first_hint_that_fits_is_shown_with_its_lead_in(width: int, lang: st
 )
 @pytest.mark.slow
 def test_a_terminal_can_do_without(args: list[str], extra: dict[str, str]) -> None:
-    assert "rnncli run" not in in_a_terminal(100, "run", "--seed", "1", *args, **extra)
+    assert "rnncli run" not in in_a_terminal(100, "run", "sentence", "--seed", "1", *args, **extra)
 
 
 def test_a_pipe_gets_no_hint(rnncli: Run) -> None:
