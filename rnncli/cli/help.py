@@ -134,7 +134,7 @@ def write_examples(lines: str, formatter: click.HelpFormatter) -> None:
     """Write `lines` unchanged under a heading."""
     if lines:
         with formatter.section(localize("Examples")):
-            for line in (typed(line, terminal.LANGUAGE.get()) for line in lines.splitlines()):
+            for line in (typed(localize(line), terminal.LANGUAGE.get()) for line in lines.splitlines()):
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 

@@ -140,3 +140,11 @@ def test_a_time_step_is_named_in_english_at_its_first_use(page: Path) -> None:
 def test_the_lesson_names_a_time_step_in_english_at_its_first_use() -> None:
     lesson = (PACKAGE / "commands" / "tour" / "lesson.toml").read_text(encoding="utf-8")
     assert lesson.partition("시점")[2].startswith("(time step)")
+
+
+@pytest.mark.slow
+def test_an_example_of_help_with_a_sentence_has_a_korean_sentence(rnncli: Run, shell: Run) -> None:
+    shown = rnncli("samples", "--help", "--lang", "ko").stdout
+    (command,) = (line.strip() for line in shown.splitlines() if "samples review" in line)
+    assert "samples review_ko" in command
+    assert "나쁨" in shell(command).success().stdout
