@@ -20,7 +20,7 @@ from limits import PATIENCE
 ROOT = Path(__file__).resolve().parents[1]
 UNWANTED = (
     "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_MESSAGES", "PYTHONIOENCODING",
-    "RNNCLI_DEBUG",
+    "RNNCLI_DEBUG", "COLORTERM", "PAGER", "MANPAGER", "LESS", "LESSCHARSET",
 )  # fmt: skip
 
 HEAVY = {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "matplotlib", "h5py", "textual", "pandas"}

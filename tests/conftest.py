@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import signal
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from command import Completed, Run, run_here, run_process, run_words
+from command import UNWANTED, Completed, Run, run_here, run_process, run_words
 from documents import hold_documents
 from hypothesis import HealthCheck, settings
 from limits import PATIENCE
@@ -34,6 +35,11 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 hold_documents()
+
+# The terminal and the language of who runs the tests change none of them.
+for name in UNWANTED:
+    os.environ.pop(name, None)
+os.environ["LANG"] = "C.UTF-8"
 
 # A shell makes its background jobs ignore these two, and their child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,7 +12,7 @@ import pytest
 from command import ROOT, Run
 
 import rnncli as package
-from rnncli.commands.plot import figure
+from rnncli.commands.plot import figure, fonts
 
 MASKED = '{"inputs": [[[1, 2], [3, 4], [5, 6]]], "mask": [[true, true, false]]}'
 
@@ -101,8 +101,9 @@ def test_every_sample_cell(sample: str, drawn: Any) -> None:
 
 
 @pytest.mark.slow
-def test_other_languages_and_names(drawn: Any, tmp_path: Path) -> None:
+def test_other_languages_and_names(drawn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names from a file are data: shown as they are, shortened."""
+    monkeypatch.setattr(fonts, "find_fonts", lambda _: ([fonts.DEFAULT_FONT], frozenset()))
     assert {"망각 게이트", "후보", "t=1, 유닛 0, 시드 1, 엔진 numpy"} <= set(
         drawn("-l", "lstm", "--seed", "1", "--step", "1", "--lang", "ko")
     )
