@@ -79,7 +79,7 @@ class Described(Subject):
         case = given.case(arranged)._replace(consecutive=ask.windows_follow)
         in_keras = ask.engine == engines.REFERENCE  # which then raises these errors itself
         remarks = (
-            *remarks, *arranged.remarks,
+            *remarks, *arranged.remarks, *arrange.note_nan({"": case.inputs}),
             *(() if in_keras else keras_differences.note_keras_errors(case, stack)),
             *keras_differences.note_sequential(stack), *(() if one_call else note_missing(case)),
             *ask.note_windows(is_stateful=stack.is_stateful, goes_on=case.goes_on),

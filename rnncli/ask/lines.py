@@ -231,6 +231,8 @@ class LineCases:
             self.first_case = self.given.case(arranged)
         where = line.name if line.number > 1 else ""
         self.remarks.add(arranged.remarks, where)
+        if b"NaN" in line.text:  # so that other lines are not searched
+            self.remarks.add([*arrange.note_nan({"": arranged.inputs})], where)
         names = arranged.names
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask, names=names)
         if (case.mask is not None) not in self._checked_masks:

@@ -15,10 +15,11 @@ from rnncli.ask.returned import EVERYTHING, Kind, Returned, compute_uses, kind_o
 from rnncli.ask.subject import Computed, Outline, Parts, Subject, WholeGradients
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
+from rnncli.inputs.arrange import note_nan
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case, to_dtype
 from rnncli.layers.stack import Stack
-from rnncli.models import LayerUse
+from rnncli.models import LayerUse, Passed
 from rnncli.models.call import Computing, order_tensors, plain_tensor, with_returns
 from rnncli.models.live.recording import LiveCall, Recording
 from rnncli.options import BY_NAME, LIVE, first_given, flag_name
@@ -29,7 +30,6 @@ from rnncli.values import Agreement, Array, name_sequences
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Answers, NewRemarks
-    from rnncli.ask.passage import Passage
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.summary import Summary
@@ -164,7 +164,8 @@ class Live(Subject):
             elif use.lacks and not shown:
                 notes.append(Message("{name} is left out: {lacks}", name=name, lacks=use.lacks))
         notes += self._agreement(uses).axes_texts()
-        return tuple(join((self.live.title, note), ": ") for note in notes)
+        named = (join((self.live.title, note), ": ") for note in notes)
+        return (*note_nan(self._recording.inputs), *named)
 
     def weights(self) -> LayerWeights:
         """Return the weights of every layer, in Keras's layout; of one if it is named."""
@@ -241,12 +242,11 @@ class Live(Subject):
         """Return the layers and modules that are not recurrent; nothing if one is named."""
         return () if self.ask.at is not None else self.live.other_layers()
 
-    def passage(self, uses: Sequence[LayerUse]) -> Passage:
-        """Return the inputs of the object, and its layers: with all_layers all, else the recurrent ones."""
-        from rnncli.ask.passage import Passage, pass_calls
+    def passed(self, uses: Sequence[LayerUse]) -> Sequence[Passed]:
+        """Return the layers of the object that were called: with all_layers all, else the recurrent ones."""
+        from rnncli.ask.passage import pass_calls
 
-        recording = self._recording
-        return Passage(recording.inputs, partial(pass_calls, recording))
+        return pass_calls(self._recording)
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return everything that its layers return, and what the object itself returned."""

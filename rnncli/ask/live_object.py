@@ -8,6 +8,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import Message, Text, join
+from rnncli.inputs.arrange import note_nan
 from rnncli.models.live import find_framework as find_framework
 from rnncli.models.live import unbuilt_config as unbuilt_config
 from rnncli.result import ModelHead
@@ -109,7 +110,8 @@ class LiveObject:
             for name in ("", *call.weights)
         )
         head = ModelHead(self.title, self.framework, {gradients.name: (gradients.shape, gradients.dtype)}, {})
-        remarks = tuple(join((self.title, note), ": ") for note in notes)
+        named = (join((self.title, note), ": ") for note in notes)
+        remarks = (*note_nan(recording.inputs), *named)
         return WholeGradients(head, gradients, is_forward, remarks)
 
     def summarize(self, ask: Ask) -> Summary:

@@ -1,11 +1,11 @@
-"""Where a NaN comes from: the layers that numbers went through, and what was finite there."""
+"""Where a NaN in the output comes from: the layers that numbers went through, and what was finite there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from rnncli.arrays import find_first, is_finite
+from rnncli.arrays import is_finite
 from rnncli.errors import Message, Text
 from rnncli.models import Passed
 from rnncli.values import Array
@@ -17,46 +17,27 @@ if TYPE_CHECKING:
     from rnncli.result import NamedTensor
 
 
-class Passage(NamedTuple):
-    """What numbers went through.
+def explain_nan(layers: Sequence[Passed], place: str) -> Text:
+    """Return a sentence: which layer made a NaN.
 
-    inputs: by name, "" for the input of a layer.
-    layers: returns the layers, in the order in which they were called.
+    layers: in the order in which they were called.  place: of the first NaN in the output.
     """
-
-    inputs: Mapping[str, Array]
-    layers: Callable[[], Sequence[Passed]]
-
-    def note_inputs(self) -> Iterator[Text]:
-        """Yield a remark on each input with NaN, which names the first."""
-        import numpy as np
-
-        for name, array in self.inputs.items():
-            index = find_first(array, np.isnan)
-            if index is not None:
-                text = "the input {name} contains NaN, first at index {index}"
-                text = text if name else "the input contains NaN, first at index {index}"
-                yield Message(text, name=name, index=list(index))
-
-    def explain(self, place: str) -> Text:
-        """Return a sentence: which layer made a NaN.  place: of the first NaN in the output."""
-        layers = self.layers()
-        for layer in layers:
-            if layer.has_finite_input and not layer.has_finite_output:
-                text = (
-                    "the output contains NaN, first in {place}: {layer} is the first layer with a finite "
-                    "input and an output that is not."
-                )
-                return Message(text, place=place, layer=layer.name)
-        after = next((index for index, layer in enumerate(layers) if not layer.has_finite_input), 0)
-        before = [layer.name for layer in layers[:after] if layer.has_finite_output]
-        if not before:
-            return Message("the output contains NaN, first in {place}.", place=place)
-        text = (
-            "the output contains NaN, first in {place}: the output of {before} is finite, and the input of "
-            "{after} is not."
-        )
-        return Message(text, place=place, before=before[-1], after=layers[after].name)
+    for layer in layers:
+        if layer.has_finite_input and not layer.has_finite_output:
+            text = (
+                "the output contains NaN, first in {place}: {layer} is the first layer with a finite "
+                "input and an output that is not."
+            )
+            return Message(text, place=place, layer=layer.name)
+    after = next((index for index, layer in enumerate(layers) if not layer.has_finite_input), 0)
+    before = [layer.name for layer in layers[:after] if layer.has_finite_output]
+    if not before:
+        return Message("the output contains NaN, first in {place}.", place=place)
+    text = (
+        "the output contains NaN, first in {place}: the output of {before} is finite, and the input of "
+        "{after} is not."
+    )
+    return Message(text, place=place, before=before[-1], after=layers[after].name)
 
 
 def pass_case(layer: str, case: Case) -> Iterator[Passed]:

@@ -29,7 +29,6 @@ from rnncli.values import ATOL, RTOL, Document, Shape, format_shape
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Answers, InputLine, NewRemarks
-    from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.every_weight import LayerWeights
@@ -194,22 +193,18 @@ class Saved(Subject):
         parts = Parts(run.parts, remarks, partial(_verify_in_framework, model, request), result.model)
         return Computed(parts, iter((result,)), result.input_shape[0])
 
-    def passage(self, uses: Sequence[LayerUse]) -> Passage:
-        """Return the inputs of the model, and all its layers."""
-        from rnncli.ask.passage import Passage, pass_graph
+    def passed(self, uses: Sequence[LayerUse]) -> Sequence[Passed]:
+        """Return all layers of the model that numbers went through."""
+        from rnncli.ask.passage import pass_graph
         from rnncli.models.graph import Graph
 
         model, request = self._given
         graph = self.model.contents
         if not isinstance(graph, Graph):
-            return super().passage(uses)
-
-        def layers() -> Sequence[Passed]:
-            whole = model.with_names(())
-            result, _ = call.compute_tensors(whole, request, self.ask.engine, everything=True)
-            return list(pass_graph(graph, request.inputs, result.outputs))
-
-        return Passage(request.inputs, layers)
+            return super().passed(uses)
+        whole = model.with_names(())
+        result, _ = call.compute_tensors(whole, request, self.ask.engine, everything=True)
+        return list(pass_graph(graph, request.inputs, result.outputs))
 
     @property
     def follows(self) -> bool:

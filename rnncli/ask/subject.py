@@ -17,12 +17,11 @@ from rnncli.values import Document, Shape
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Answers, NewRemarks
-    from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
-    from rnncli.models import LayerUse
+    from rnncli.models import LayerUse, Passed
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.live.tape import InputGradients
     from rnncli.models.summary import Summary
@@ -210,12 +209,11 @@ class Subject(ABC):
     def compute(self, budget: int | None = None) -> Computed:
         """Return what the subject returns.  budget: bytes for one chunk; None for the default."""
 
-    def passage(self, uses: "Sequence[LayerUse]") -> "Passage":
-        """Return the inputs and the layers that numbers went through.  uses: of what was computed."""
-        from rnncli.ask.passage import Passage, pass_case
+    def passed(self, uses: "Sequence[LayerUse]") -> "Sequence[Passed]":
+        """Return the layers that numbers went through, in order.  uses: of what was computed."""
+        from rnncli.ask.passage import pass_case
 
-        inputs = {"": uses[0].case.inputs} if uses else {}
-        return Passage(inputs, lambda: [layer for use in uses for layer in pass_case(use.layer, use.case)])
+        return [layer for use in uses for layer in pass_case(use.layer, use.case)]
 
     @property
     def follows(self) -> bool:

@@ -16,13 +16,13 @@ from rnncli.values import ATOL, RTOL, Array, Assumed, format_shape, parse_decima
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.ask.passage import Passage
     from rnncli.ask.subject import Subject
     from rnncli.compute.compare import (
         TensorDifference,
         Tolerance,  # help must not load it
         TolerancePair,
     )
+    from rnncli.models import Passed
     from rnncli.result import Result
     from rnncli.show.answer import Reply
     from rnncli.show.result_answer import ResultAnswer
@@ -286,10 +286,12 @@ class ResultChecks(NamedTuple):
         """The tolerances of --check; None without it."""
         return self.tolerances if self.check else None
 
-    def reply(self, answer: Checked, remarks: Remarks, passage: Callable[[], Passage]) -> Reply[Checked]:
+    def reply(
+        self, answer: Checked, remarks: Remarks, passed: Callable[[], Sequence[Passed]]
+    ) -> Reply[Checked]:
         """Return the answer, with the error of the first check that it does not pass.
 
-        passage: returns what made the answer.
+        passed: returns the layers that made the answer.
         """
         from rnncli.show.answer import Reply
 
@@ -300,12 +302,11 @@ class ResultChecks(NamedTuple):
                 answer.named_tensors(), result.engine, self.tolerances, result.assumed
             )
             failure = failure or find_difference(stored)
-        if self.fail_on_nan:
-            went = passage()
-            remarks = (*remarks, *went.note_inputs())
-            if failure is None and (place := answer.first_nan()) is not None:
-                advice = "Look for a NaN or a very large number in the input and the weights."
-                failure = DisagreementError(went.explain(place), advice)
+        if self.fail_on_nan and failure is None and (place := answer.first_nan()) is not None:
+            from rnncli.ask.passage import explain_nan
+
+            advice = "Look for a NaN or a very large number in the input and the weights."
+            failure = DisagreementError(explain_nan(passed(), place), advice)
         hidden = note_hidden_differences(result, self.format, self.hidden_in)
         return Reply(answer, (*remarks, *hidden, *left), failure)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import and_
 from types import MappingProxyType
@@ -131,6 +131,23 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         with inside(options.where):
             names = fit(document.names, inputs.shape, padding)
     return Arrangement(inputs, mask, tuple(remarks), names)
+
+
+def note_nan(inputs: Mapping[str, Array]) -> Iterator[Text]:
+    """Yield a remark on each input that contains NaN, which names the first.
+
+    inputs: by name, which only several need.
+    """
+    import numpy as np
+
+    from rnncli.arrays import find_first
+
+    for name, array in inputs.items():
+        index = find_first(array, np.isnan)
+        if index is not None:
+            several = "the input {name} contains NaN, first at index {index}"
+            text = several if len(inputs) > 1 else "the input contains NaN, first at index {index}"
+            yield Message(text, name=name, index=list(index))
 
 
 def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:

@@ -151,6 +151,7 @@ def arrange_inputs(
             if array.shape[: len(shape)] == shape and array.shape[-1] == 1 != len(array):
                 added = "{place}added a last axis: {change}"
             remarks.append(Message(added, place=place, change=change))
+    remarks += arrange.note_nan(inputs)
     real = {name or next(iter(inputs)): steps for name, steps in real.items()}
     return request._replace(remarks=tuple(remarks), real=real, sequence_names=document.sequence_names)
 

@@ -92,4 +92,4 @@ def compute_answer(
     result, remarks = parts.verify(join_results(results, batch), checks.limits, budget)
     shown = select_tensors(result, select)
     answer = RunAnswer(shown, stats_of(shown, parts.bounds()) if stats else {})
-    return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))
+    return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passed(parts.uses))

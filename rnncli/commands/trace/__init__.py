@@ -79,7 +79,7 @@ def compute_answer(
             raise UsageError(what, "Use {--head} or {--state}.", flag=Flag("--stats" if stats else "--unit"))
         shown = answer_of(result, parts.case, selection, state, head)
         checks = checks._replace(hidden_in=("ndjson",))
-        return checks.reply(shown, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))
+        return checks.reply(shown, (*parts.remarks, *remarks), lambda: subject.passed(parts.uses))
     if state is not None or head is not None:
         what = "{flag} is for cells whose states have other shapes."
         flag = Flag("--head" if state is None else "--state")
@@ -87,4 +87,4 @@ def compute_answer(
     loops = tracing.narrow(tracing.list_loops(result), selection)
     answer = TraceAnswer(result, loops, stats_of(loops) if stats else {})
     checks = checks._replace(hidden_in=("ndjson",))
-    return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))
+    return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passed(parts.uses))
