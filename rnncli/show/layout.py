@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from rnncli.show.page import (
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 BETWEEN = 2
 """Blanks between two table columns."""
 INDENT = "  "
+NARROWEST_TEXT = 16
+"""Minimum columns of a line of text; in less, words would stand one below the other."""
 PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
 
@@ -129,7 +132,7 @@ def measure(table: Table, view: View) -> Measures:
         from rnncli.show.numbers import block  # loads NumPy
 
         whole = blocks[numbers] = block(numbers, view)
-        widest = max((len(text) for row in whole.rows for text in row.texts), default=1)
+        widest = max(map(len, chain(whole.heads, *(row.texts for row in whole.rows))), default=1)
         number_widths[whole.style] = max(number_widths.get(whole.style, 0), widest)
         for row in whole.rows:
             for axis, label in row.labels.items():
@@ -182,10 +185,9 @@ def _break(paragraph: Paragraph, view: View) -> Iterator[Line]:
 def _wrap(text: str, width: int | None) -> list[str]:
     if width is None:
         return [text]
-    import textwrap
-
-    wide = width_of(text) / max(len(text), 1)
-    return textwrap.wrap(text, max(int(width / wide) - (wide > 1) * 4, 16), subsequent_indent="  ")
+    words = text.split()
+    rows = fill_lines(list(map(width_of, words)), max(width, NARROWEST_TEXT), 1, len(INDENT))
+    return [INDENT * bool(row.start) + " ".join(words[row]) for row in rows]
 
 
 def wrap_command(command: str, width: int | None) -> list[str]:

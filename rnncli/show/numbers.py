@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnncli.errors import shorten
 from rnncli.show.digits import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
 from rnncli.show.visible import name_text, step_text, visible
@@ -18,6 +19,8 @@ MOST_INDICES = (7, 5, 3)
 """Maximum number of indices of each other axis, a gap included; the first that keeps to MOST_ROWS."""
 MOST_ANSWERS = 4
 """A row with more numbers has no answers beside it."""
+MOST_OF_AN_AXIS = 8
+"""Maximum length of the name of an axis above its numbers."""
 MOST_UNITS = 12
 """Maximum number of entries of the last axis if no width is given."""
 
@@ -37,13 +40,15 @@ class Row(NamedTuple):
 class Block(NamedTuple):
     """A tensor as text.
 
-    units: the indices of the last axis, possibly with a GAP.  style: the format of its numbers.
+    heads: what stands above each number: `u0`, in two halves `f0` and `b0`, of another axis `keys 0`; and
+        above an ellipsis what is left out, `u3…u29`.
+    style: the format of the numbers.
     summary: statistics of all values if some are omitted, in pieces.
-    half: the position in `units` at which the second half begins; 0 if there are no halves.
+    half: the position in `heads` at which the second half begins; 0 if there are no halves.
     """
 
     rows: tuple[Row, ...]
-    units: tuple[int, ...]
+    heads: tuple[str, ...]
     style: str
     summary: tuple[str, ...]
     half: int = 0
@@ -83,12 +88,18 @@ def block(numbers: Numbers, view: View) -> Block:
         rows.append(Row(labels, texts, view.say("masked") if skipped else remark))
         before = indices
     pieces = summary(values, view) if any(GAP in indices for indices in kept) else ()
-    return Block(tuple(rows), tuple(range(values.shape[-1])), style, pieces, numbers.half)
+    axis, half, size = numbers.axes[-1] if numbers.axes else "", numbers.half, values.shape[-1]
+    if half:
+        heads = *(f"f{unit}" for unit in range(half)), *(f"b{unit}" for unit in range(size - half))
+    else:
+        name = "u" if axis == "units" else axis and f"{shorten(axis, MOST_OF_AN_AXIS)} "
+        heads = tuple(f"{name}{index}" if axis else "" for index in range(size))
+    return Block(tuple(rows), heads, style, pieces, half)
 
 
 def trim_block(whole: Block, values: Array, view: View, most: int = MOST_UNITS) -> Block:
     """Return `whole` with at most `most` entries of the last axis, from both ends; whole if View.full."""
-    units = len(whole.units)
+    units = len(whole.heads)
     if view.full or units <= most:
         return whole
     head, tail = -(-most // 2), most // 2
@@ -99,7 +110,10 @@ def trim_block(whole: Block, values: Array, view: View, most: int = MOST_UNITS) 
     )
     kept = (*range(head), GAP, *range(units - tail, units))
     half = next((position for position, unit in enumerate(kept) if unit >= whole.half > 0), 0)
-    return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view), half=half)
+    first, last = (whole.heads[index].rpartition(" ")[2] for index in (head, units - tail - 1))
+    omitted = f"{first}{ellipsis}{last}" if first != last else first
+    heads = (*whole.heads[:head], omitted, *whole.heads[units - tail :])
+    return whole._replace(rows=rows, heads=heads, summary=whole.summary or summary(values, view), half=half)
 
 
 def summary(values: Array, view: View) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rnncli.result import Label, NamedTensor, Result
+from rnncli.layers.stack import Stack
+from rnncli.result import Claim, Label, NamedTensor, Result, evaluate
 from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
 from rnncli.show.documents import DIFFERENCES, LAYERS_LINE, MODEL_LINE, results, statistics_of_tensor
-from rnncli.show.page import Page, PagePart, Paragraph, TableCell, View, line, marks
+from rnncli.show.page import Page, PagePart, Paragraph, Span, TableCell, View, line, marks, state_part
 from rnncli.show.result_answer import (
     TENSORS,
     VALUES,
@@ -25,7 +27,7 @@ from rnncli.show.result_answer import (
     tensor_listing,
     title_of,
 )
-from rnncli.show.wording import brief
+from rnncli.show.wording import STATES, brief
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 OUTPUTS = {"outputs": [(*TENSORS, Field("stats", json=lambda _: False, type=statistics_of_tensor))]}
 BODY = OUTPUTS | {"calls?": [OUTPUTS]} | DIFFERENCES
 DOCUMENTS = (*results(BODY), LAYERS_LINE | BODY, MODEL_LINE | BODY)
-COLUMNS = ("name/brief", "shape", "values/equals/difference")
+COLUMNS = ("name/brief", "shape", "values/equals/unequal/difference")
 """What the table shows of a tensor."""
 SKIPPED = {
     "held": (
@@ -88,8 +90,12 @@ class RunAnswer(ResultAnswer):
         return {**document, **differences_document(self.result)}
 
     def page(self, view: View) -> Page:
-        """Return one table, a row per tensor, and another with statistics if requested."""
-        notes = notes_of(self.result, view, self.line)
+        """Return one table, a row per tensor, and another with statistics if requested.
+
+        The first note says how Keras unpacks the tensors: `outputs, h, c = layer(x)`.
+        """
+        names = ", ".join(self._variables.values())
+        notes = *([line(f"{names} = layer(x)")] if names else []), *notes_of(self.result, view, self.line)
         return Page(title_of(self.result, view, self.line), notes, self._tables(view))
 
     def records(self, view: View) -> Records:
@@ -105,6 +111,23 @@ class RunAnswer(ResultAnswer):
             if place is not None:
                 return f"{tensor.name}{list(place)}"
         return None
+
+    @cached_property
+    def _variables(self) -> dict[Label, str]:
+        """The variables to which `outputs, h, c = layer(x)` assigns the tensors.
+
+        {} for models, all layers, all calls and a line of a stream, which no single call returns so.
+        """
+        result = self.result
+        called = result.all_layers or any(tensor.label.call for tensor in result.outputs)
+        if called or result.model or result.agreement or result.assumed or self.line is not None:
+            return {}
+        names = {}
+        for label in (info.label for info in Stack(result.specs).outputs(result.input_shape)):
+            state = label.part[0] if label.part in STATES else label.part
+            cell = "" if label.cell is None else label.cell
+            names[label] = f"{label.direction[:1]}{state}{cell}" if label.last else label.direction or "outputs"
+        return names
 
     def _objects(self, tensors: Sequence[NamedTensor], view: View) -> list[dict[str, Any]]:
         if not self.stats:
@@ -126,7 +149,14 @@ class RunAnswer(ResultAnswer):
                 return None
             return f"{from_what} {format_difference(difference, self.result.ulps.get(tensor.name))}"
 
-        more = (Field("brief", lambda tensor: _meaning_lines(tensor, view)), Field("difference", difference))
+        def brief(tensor: NamedTensor) -> TableCell:
+            return _meaning_lines(tensor, view, self._variables.get(tensor.label, ""))
+
+        more = (
+            Field("brief", brief),
+            Field("unequal", lambda tensor: self._say_unequal(tensor, view)),
+            Field("difference", difference),
+        )
         table = tensor_listing(self.result.outputs, view, *more, columns=COLUMNS).table(view)
         parts: list[PagePart] = [table, *self._explain_mask(view)]
         if self.stats:
@@ -134,6 +164,32 @@ class RunAnswer(ResultAnswer):
 
             parts += statistics.draw_statistics(self.stats, view)
         return tuple(parts)
+
+    def _say_unequal(self, tensor: NamedTensor, view: View) -> TableCell:
+        """Return why a last state is not what its output ends with: `!= hidden_states[:, -1, :]: ...`."""
+        import numpy as np
+
+        label, values = tensor.label, {shown.label: shown.values for shown in self.result.outputs}
+        if not label.last or tensor.equals or label not in self._variables:
+            return ()
+        layer = Stack(self.result.specs).layers[-1]
+        claim, mode = next(iter(layer.claims().get(label, ())), None), layer.config.get("merge_mode")
+        end = 0 if tensor.ends[0].startswith("first") else -1
+        is_mixed = mode in ("sum", "ave", "mul")  # no part of the output is the state of one direction
+        if is_mixed and label.part == layer.loops[label.direction].cell.output_state.part:
+            row = (slice(None), end, slice(None)) if layer.sequences else ()
+            claim = Claim(Label("hidden", layer.sequences), row)
+        part = claim and evaluate(claim, values)
+        if part is None or not (differing := np.flatnonzero((tensor.values != part).any(axis=-1))).size:
+            return ()
+        if is_mixed:
+            reason = f"merge_mode={mode!r}"
+        elif "mask" in self.result.conditions:
+            step = end % self.result.input_shape[1]
+            reason = view.say("step {step} of sequence {sequence} is masked", step=step, sequence=differing[0])
+        else:
+            return ()
+        return ((Span("!= ", "dim"), Span(str(claim), state_part(claim.label)), Span(f": {reason}", "dim")),)
 
     def _explain_mask(self, view: View) -> Iterator[PagePart]:
         """Yield what `masked` means, once, if a row has this mark; not at every line of a stream."""
@@ -149,8 +205,11 @@ class RunAnswer(ResultAnswer):
             yield Paragraph(view.say(SKIPPED[kind]), "dim")
 
 
-def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:
-    """Return what a tensor is, in a line or two; of an output of two layers, what each half is."""
+def _meaning_lines(tensor: NamedTensor, view: View, variable: str) -> TableCell:
+    """Return what a tensor is, in a line or two; of an output of two layers, what each half is.
+
+    variable: stands first, `h: last time step`; "" for none.
+    """
     label, ends, bar = tensor.label, tensor.ends, marks(view).halves
     if label.sequence or len(ends) == 1:
         halves = [view.say("forward {bar} backward", bar=bar)] if tensor.half else []
@@ -159,6 +218,8 @@ def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:
         forward = brief(label._replace(direction="forward"), view.lang, ends[:1])
         backward = brief(label._replace(direction="backward", layer=None), view.lang, ends[1:])
         lines = [forward, f"{bar} {backward}" if tensor.half else backward]
+    if variable != label.direction:
+        lines[0] = f"{variable}: {lines[0]}" if lines[0] else variable
     return tuple(line(text, "dim") for text in lines if text)
 
 

@@ -161,7 +161,7 @@ def _cell(cell: TableCell, view: View, measures: Measures) -> str:
 
 
 def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
-    from rnncli.show.numbers import trim_block
+    from rnncli.show.numbers import Row, trim_block
 
     shown = trim_block(measures.blocks[numbers], numbers.values, view)
     rows = [
@@ -172,19 +172,19 @@ def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
             for axis, width in measures.gutter.items()
         )
         + "".join(
-            _number(text, measures.widths[shown.style], index == shown.half > 0)
+            _number(text, measures.widths[shown.style], index == shown.half > 0, row.texts is shown.heads)
             for index, text in enumerate(row.texts)
         )
         + (f"<th>{escape(row.remark)}</th>" if row.remark else "")
-        for row in shown.rows
+        for row in (Row({}, shown.heads), *shown.rows)
     ]
     summary = f'<div class="dim">{escape(marks(view).dot.join(shown.summary))}</div>' if shown.summary else ""
     return f'<table class="numbers">{_rows(rows)}</table>{summary}'
 
 
-def _number(text: str, width: int, is_half: bool) -> str:
+def _number(text: str, width: int, is_half: bool, is_head: bool) -> str:
     """is_half: whether the second half begins with this number, behind a rule."""
-    names = " ".join(["half"] * is_half + ["alarm"] * text.endswith(("NaN", "inf")))
+    names = " ".join(["half"] * is_half + ["dim"] * is_head + ["alarm"] * text.endswith(("NaN", "inf")))
     shown = text if width_of(text) == 1 else text.rjust(width)  # the ellipsis is narrow
     return f'<td class="{names}">{shown}</td>' if names else f"<td>{shown}</td>"
 

@@ -84,8 +84,7 @@ def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
     def with_bar(texts: Sequence[str]) -> list[str]:
         return [*texts[: shown.half], *(bar if texts else ()), *texts[shown.half :]]
 
-    units = [marks(view).ellipsis if unit == GAP else str(unit) for unit in shown.units]
-    heads = [*[""] * len(axes), *with_bar(units), *[""] * remarks]
+    heads = [*[""] * len(axes), *with_bar(list(map(_escape, shown.heads))), *[""] * remarks]
     rows = [
         [
             *(_escape(row.labels.get(axis, "")) for axis in axes),
@@ -94,7 +93,7 @@ def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
         ]
         for row in shown.rows
     ]
-    yield _grid(heads, rows, [*[False] * len(axes), *[True] * len(with_bar(units)), *[False] * remarks])
+    yield _grid(heads, rows, [*[False] * len(axes), *[True] * (len(shown.heads) + len(bar)), *[False] * remarks])
     if shown.summary:
         yield marks(view).dot.join(shown.summary)
 

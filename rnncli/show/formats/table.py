@@ -145,6 +145,8 @@ def _table(table: Table, view: View) -> RenderableType:
         )
     for row in table.rows:
         drawing.add_row(*(Text("\n").join(_lines(cell, layout, beside)) for cell in row))
+        if layout.blocks and row is not table.rows[-1]:
+            drawing.add_row()
     return drawing
 
 
@@ -201,7 +203,8 @@ def _plain_rows(groups: Sequence[Sequence[tuple[TableCell, ...]]], widths: Seque
 def _stack(table: Table, layout: NumbersLayout) -> Text:
     """Put the texts of a row on one line, as far as they fit, and its numbers below."""
     width = columns(layout.view)
-    lines: list[Text] = []
+    heading = COLUMN_GAP.join(column.heading for column in table.columns)
+    lines = [Text(heading, STYLES["heading"])] if heading.strip() else []
     for row in table.rows:
         cells: Any = [cell for cell in row if not has_numbers(cell)]
         ordered = [
@@ -245,19 +248,23 @@ class NumbersLayout:
         """Return how many numbers of `whole` fit on a line of `width`; at least one."""
         each = self.widths[whole.style] + BETWEEN
         room = width - self.indent - (BETWEEN if whole.half else 0)
-        if len(whole.units) * each - BETWEEN <= room:
-            return len(whole.units)
-        room -= 0 if self.view.full else self.gap
+        if len(whole.heads) * each - BETWEEN <= room:
+            return len(whole.heads)
+        room -= 0 if self.view.full else self.gap_of(whole) + BETWEEN
         beside = (room - self.after) // each  # with room for the remarks
         return beside if beside >= ENOUGH_BESIDE_REMARKS else max(1, room // each)
+
+    def gap_of(self, whole: Block) -> int:
+        """Return the columns that `u3…u29` needs above omitted numbers."""
+        return 2 * max((len(head.rpartition(" ")[2]) for head in whole.heads), default=0) + self.gap
 
     def prefers_beside(self, beside: int, below: int) -> bool:
         """Return whether a column of width `beside` shows enough compared with one of width `below`."""
         for whole in self.blocks.values():
             shown, possible = self.count_shown(whole, beside), self.count_shown(whole, below)
-            if self.indent + self.widths[whole.style] + BETWEEN + self.gap > beside:
+            if self.indent + self.widths[whole.style] + BETWEEN + self.gap_of(whole) > beside:
                 return False
-            if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
+            if shown < possible and (possible == len(whole.heads) or shown < ENOUGH_UNITS):
                 return False
             wide = self.indent + shown * (self.widths[whole.style] + BETWEEN) + bool(whole.half) * BETWEEN
             if any(row.remark for row in whole.rows) and beside < wide + self.after - BETWEEN <= below:
@@ -266,19 +273,20 @@ class NumbersLayout:
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
         """Yield the rows of `numbers`, then a summary if some are omitted."""
-        from rnncli.show.numbers import MOST_UNITS, trim_block
+        from rnncli.show.numbers import MOST_UNITS, Row, trim_block
 
         whole = self.blocks[numbers]
         endless = self.view.width is None
         fitting = self.count_shown(whole, width)
         shown = trim_block(whole, numbers.values, self.view, MOST_UNITS if endless else fitting)
-        per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
-        for row in shown.rows:
+        per_line = max(1, len(shown.heads)) if endless or not self.view.full else fitting
+        heads = Row({}, shown.heads)
+        for row in (heads, *shown.rows) if shown.heads else shown.rows:
             for start in range(0, max(1, len(row.texts)), per_line):
                 labels, end = {} if start else row.labels, start + per_line
                 half = shown.half - start if start <= shown.half < end and shown.half else None
                 remark = row.remark if end >= len(row.texts) else ""
-                line = self._line(labels, row.texts[start:end], shown.style, half)
+                line = self._line(labels, row.texts[start:end], shown, half, "dim" if row is heads else "number")
                 beside = line.cell_len + BETWEEN + cell_len(remark) <= width
                 yield line.append(COLUMN_GAP + remark, STYLES["dim"]) if remark and beside else line
                 if remark and not beside:
@@ -287,9 +295,12 @@ class NumbersLayout:
             lines = flow(shown.summary, self.view._replace(width=width), indent="")
             yield from (Text(line, STYLES["dim"]) for line in lines)
 
-    def _line(self, labels: Mapping[str, str], texts: Sequence[str], style: str, half: int | None) -> Text:
+    def _line(
+        self, labels: Mapping[str, str], texts: Sequence[str], shown: Block, half: int | None, style: str
+    ) -> Text:
         """half: before which number the second half begins; None for no bar."""
-        each, ellipsis = self.widths[style], marks(self.view).ellipsis
+        each, ellipsis = self.widths[shown.style], marks(self.view).ellipsis
+        omitted = next((cell_len(head) for head in shown.heads if ellipsis in head), 0)
         line = Text()
         for axis, width in self.gutter.items():
             label = labels.get(axis, "")
@@ -298,8 +309,8 @@ class NumbersLayout:
             if index == half:
                 line.append(f"{marks(self.view).halves} ", STYLES["dim"])
             line.append(
-                text if text == ellipsis else text.rjust(each),
-                STYLES["alarm"] if text.endswith(("NaN", "inf")) else "",
+                text.center(omitted) if omitted and ellipsis in text else text.rjust(each),
+                STYLES["alarm" if text.endswith(("NaN", "inf")) else style],
             )
             line.append(COLUMN_GAP if index + 1 != half else " ")
         line.rstrip()
