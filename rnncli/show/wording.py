@@ -73,17 +73,17 @@ def name_layer(layer: int | str, lang: str) -> str:
 MEANINGS = {
     (False, False): ("{state} of the {end} time step", "{end} time step"),
     (True, False): ("{state} at every time step", "every time step"),
-    (False, True): ("{state} of the {direction} layer after its last step", "{direction}, {end}"),
+    (False, True): ("{state} of the {direction} layer after its last step", ""),
     (True, True): ("{state} of the {direction} layer at every time step", "{direction}, every step"),
 }
 """MEANINGS[is_sequence, has_direction]: what a state is, in a sentence, and in short below its name."""
 ENDS = {
-    "last": "last step",
-    "last real": "last real step",
-    "first": "read last (t=0)",
-    "first real": "read last (first real)",
+    "last": "{direction}, last step",
+    "last real": "{direction}, last real step",
+    "first": "{direction}, read last (t=0)",
+    "first real": "{direction}, read last (first real)",
 }
-"""What a direction of a Bidirectional read last, by the end of the sequence at which it stands."""
+"""In short, the state of a direction, by the end of the sequence that it read last."""
 MERGED = "{state} of both layers, each after its last step"
 """What the last output is if both directions are merged in it."""
 
@@ -114,9 +114,11 @@ def _describe(label: Label, lang: str, ends: tuple[str, ...], *, brief: bool) ->
         texts = (MERGED, "") if is_merged else MEANINGS[label.sequence, bool(label.direction)]
         known = STATES.get(label.part)
         state = say(known, lang) if known else say("{name} state", lang, name=label.part)
-        end = ENDS[ends[0]] if brief and label.direction else ends[0]
-        words = {name: say(word, lang) for name, word in (("direction", label.direction), ("end", end))}
-        text = say(texts[brief], lang, state=state, **words)
+        words = {name: say(word, lang) for name, word in (("direction", label.direction), ("end", ends[0]))}
+        template = texts[brief]
+        if brief and label.direction and not label.sequence:
+            template = ENDS[ends[0]]
+        text = say(template, lang, state=state, **words)
     parts = [] if label.layer is None else [name_layer(label.layer, lang)]
     parts += [] if label.cell is None else [say("cell {index}", lang, index=label.cell)]
     return f"{', '.join(parts)}: {text}" if parts and text else text

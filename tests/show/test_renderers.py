@@ -133,8 +133,13 @@ def test_a_table_in_a_pipe_is_never_cut_to_80_columns() -> None:
 ])  # fmt: skip
 def test_numbers_for_the_eye(values: Any, shown: Any) -> None:
     lines = draw_tensor(np.array(values, np.float32)).splitlines()
-    line = next(line for line in lines if line.startswith("hidden_state"))
-    assert line.split(")")[1].split() == shown
+    name = next(row for row, line in enumerate(lines) if line.startswith("hidden_state"))
+    heads, numbers = lines[name].split(")")[1], lines[name + 1].removeprefix("  last time step")
+    assert heads.split() == [f"u{unit}" for unit in range(len(shown))]
+    assert numbers.split() == shown
+    assert [head.end() for head in re.finditer(r"u\d", lines[name])] == [
+        number.end() for number in re.finditer(r"\S+", lines[name + 1]) if number[0] in shown
+    ]
 
 
 def test_precision_says_how_many_decimals() -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 OUTPUTS = {"outputs": [(*TENSORS, Field("stats", json=lambda _: False, type=statistics_of_tensor))]}
 BODY = OUTPUTS | {"calls?": [OUTPUTS]} | DIFFERENCES
 DOCUMENTS = (*results(BODY), LAYERS_LINE | BODY, MODEL_LINE | BODY)
-COLUMNS = ("name/brief", "shape", "values/equals/unequal/difference")
+COLUMNS = ("name/brief", "shape/variable", "values/equals/unequal/difference")
 """What the table shows of a tensor."""
 SKIPPED = {
     "held": (
@@ -149,11 +149,9 @@ class RunAnswer(ResultAnswer):
                 return None
             return f"{from_what} {format_difference(difference, self.result.ulps.get(tensor.name))}"
 
-        def brief(tensor: NamedTensor) -> TableCell:
-            return _meaning_lines(tensor, view, self._variables.get(tensor.label, ""))
-
         more = (
-            Field("brief", brief),
+            Field("brief", lambda tensor: _meaning_lines(tensor, view)),
+            Field("variable", lambda tensor: self._variables.get(tensor.label, "")),
             Field("unequal", lambda tensor: self._say_unequal(tensor, view)),
             Field("difference", difference),
         )
@@ -205,11 +203,8 @@ class RunAnswer(ResultAnswer):
             yield Paragraph(view.say(SKIPPED[kind]), "dim")
 
 
-def _meaning_lines(tensor: NamedTensor, view: View, variable: str) -> TableCell:
-    """Return what a tensor is, in a line or two; of an output of two layers, what each half is.
-
-    variable: stands first, `h: last time step`; "" for none.
-    """
+def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:
+    """Return what a tensor is, in a line or two; of an output of two layers, what each half is."""
     label, ends, bar = tensor.label, tensor.ends, marks(view).halves
     if label.sequence or len(ends) == 1:
         halves = [view.say("forward {bar} backward", bar=bar)] if tensor.half else []
@@ -218,8 +213,6 @@ def _meaning_lines(tensor: NamedTensor, view: View, variable: str) -> TableCell:
         forward = brief(label._replace(direction="forward"), view.lang, ends[:1])
         backward = brief(label._replace(direction="backward", layer=None), view.lang, ends[1:])
         lines = [forward, f"{bar} {backward}" if tensor.half else backward]
-    if variable != label.direction:
-        lines[0] = f"{variable}: {lines[0]}" if lines[0] else variable
     return tuple(line(text, "dim") for text in lines if text)
 
 

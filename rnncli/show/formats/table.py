@@ -247,7 +247,7 @@ class NumbersLayout:
     def count_shown(self, whole: Block, width: int) -> int:
         """Return how many numbers of `whole` fit on a line of `width`; at least one."""
         each = self.widths[whole.style] + BETWEEN
-        room = width - self.indent - (BETWEEN if whole.half else 0)
+        room = width - self.indent - bool(whole.half)  # `1 │ 2` for `1  2`
         if len(whole.heads) * each - BETWEEN <= room:
             return len(whole.heads)
         room -= 0 if self.view.full else self.gap_of(whole) + BETWEEN
@@ -266,7 +266,7 @@ class NumbersLayout:
                 return False
             if shown < possible and (possible == len(whole.heads) or shown < ENOUGH_UNITS):
                 return False
-            wide = self.indent + shown * (self.widths[whole.style] + BETWEEN) + bool(whole.half) * BETWEEN
+            wide = self.indent + shown * (self.widths[whole.style] + BETWEEN) + bool(whole.half)
             if any(row.remark for row in whole.rows) and beside < wide + self.after - BETWEEN <= below:
                 return False
         return True

@@ -132,13 +132,13 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("flags", "said"), [
-    ("", ["forward, last step", "│ backward, first step"]),
-    ("--merge-mode sum", ["forward, last step", "backward, first step"]),
-    ("--mask [[true,true,false,false]]", ["forward, last real step", "│ backward, first real step"]),
+    ("", ["forward, last step", "│ backward, read last (t=0)"]),
+    ("--merge-mode sum", ["forward, last step", "backward, read last (t=0)"]),
+    ("--mask [[true,true,false,false]]", ["forward, last real step", "│ backward, read last (first real)"]),
     ("--return-sequences", ["every time step", "forward │ backward"]),
-    ("--merge-mode none --select backward_hidden_state", ["backward, first step"]),
-    ("--stateful --calls 2", ["forward, last step", "│ backward, first step"]),
-    ("--all-layers -l bigru", ["layer 1: forward, last step", "│ backward, first step"]),
+    ("--merge-mode none --select backward_hidden_state", ["backward, read last (t=0)"]),
+    ("--stateful --calls 2", ["forward, last step", "│ backward, read last (t=0)"]),
+    ("--all-layers -l bigru", ["layer 1: forward, last step", "│ backward, read last (t=0)"]),
 ])  # fmt: skip
 def test_an_output_says_at_which_time_step_each_layer_stops(rnncli: Run, flags: str, said: list[str]) -> None:
     printed = rnncli("run", "-l", "bigru", *flags.split(), "--units", "2", "--seed", "1", "--quiet").stdout
@@ -158,7 +158,7 @@ def test_json_says_the_same(rnncli: Run, layer: str, meaning: str) -> None:
 
 def test_the_head_says_which_call_is_shown(rnncli: Run) -> None:
     flags = ["-l", "gru", "--stateful", "--calls", "2", "--quiet"]
-    assert rnncli("run", *flags).stdout.splitlines()[1].endswith("engine numpy · call 2 of 2")
+    assert rnncli("run", *flags).stdout.splitlines()[2].endswith("engine numpy · call 2 of 2")
     assert rnncli("run", *flags, "--all-calls").stdout.splitlines()[1].endswith("engine numpy · 2 calls")
 
 
