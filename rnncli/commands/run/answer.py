@@ -94,8 +94,12 @@ class RunAnswer(ResultAnswer):
 
         The first note says how Keras unpacks the tensors: `outputs, h, c = layer(x)`.
         """
-        names = ", ".join(self._variables.values())
-        notes = *([line(f"{names} = layer(x)")] if names else []), *notes_of(self.result, view, self.line)
+        by_cell = groupby(self._variables.items(), key=lambda item: item[0].cell)
+        names = [(cell, [name for _, name in items]) for cell, items in by_cell]
+        target = ", ".join(  # Keras returns the states of each cell of a list as a list
+            ", ".join(own) if cell is None else f"[{', '.join(own)}]" for cell, own in names
+        )
+        notes = *([line(f"{target} = layer(x)")] if names else []), *notes_of(self.result, view, self.line)
         return Page(title_of(self.result, view, self.line), notes, self._tables(view))
 
     def records(self, view: View) -> Records:

@@ -204,7 +204,7 @@ def _stack(table: Table, layout: NumbersLayout) -> Text:
     """Put the texts of a row on one line, as far as they fit, and its numbers below."""
     width = columns(layout.view)
     heading = COLUMN_GAP.join(column.heading for column in table.columns)
-    lines = [Text(heading, STYLES["heading"])] if heading.strip() else []
+    lines = [Text(heading, STYLES["heading"])] if layout.blocks else []
     for row in table.rows:
         cells: Any = [cell for cell in row if not has_numbers(cell)]
         ordered = [

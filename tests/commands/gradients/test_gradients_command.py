@@ -53,7 +53,8 @@ def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Run) -> None:
     heads = [json.loads(rnncli(name, *flags, "-f", "json").stdout) for name in ("run", "gradients")]
     ran, found = (head["conditions"] for head in heads)
     assert found == ran == {"mask": 1, "initial_state": 1}
-    notes = [rnncli(name, *flags, "--seed", "1").stdout.splitlines()[1] for name in ("run", "gradients")]
+    shown = {name: rnncli(name, *flags, "--seed", "1").stdout for name in ("run", "gradients")}
+    notes = [shown["run"].splitlines()[2], shown["gradients"].splitlines()[1]]
     assert notes[1] == notes[0]
     assert "conditions" not in json.loads(rnncli("gradients", "-f", "json").stdout)
 
