@@ -130,7 +130,9 @@ class RunAnswer(ResultAnswer):
         for label in (info.label for info in Stack(result.specs).outputs(result.input_shape)):
             state = label.part[0] if label.part in STATES else label.part
             cell = "" if label.cell is None else label.cell
-            names[label] = f"{label.direction[:1]}{state}{cell}" if label.last else label.direction or "outputs"
+            names[label] = (
+                f"{label.direction[:1]}{state}{cell}" if label.last else label.direction or "outputs"
+            )
         return names
 
     def _objects(self, tensors: Sequence[NamedTensor], view: View) -> list[dict[str, Any]]:
@@ -188,7 +190,9 @@ class RunAnswer(ResultAnswer):
             reason = f"merge_mode={mode!r}"
         elif "mask" in self.result.conditions:
             step = end % self.result.input_shape[1]
-            reason = view.say("step {step} of sequence {sequence} is masked", step=step, sequence=differing[0])
+            reason = view.say(
+                "step {step} of sequence {sequence} is masked", step=step, sequence=differing[0]
+            )
         else:
             return ()
         return ((Span("!= ", "dim"), Span(str(claim), state_part(claim.label)), Span(f": {reason}", "dim")),)

@@ -93,7 +93,9 @@ def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
         ]
         for row in shown.rows
     ]
-    yield _grid(heads, rows, [*[False] * len(axes), *[True] * (len(shown.heads) + len(bar)), *[False] * remarks])
+    yield _grid(
+        heads, rows, [*[False] * len(axes), *[True] * (len(shown.heads) + len(bar)), *[False] * remarks]
+    )
     if shown.summary:
         yield marks(view).dot.join(shown.summary)
 

@@ -286,7 +286,9 @@ class NumbersLayout:
                 labels, end = {} if start else row.labels, start + per_line
                 half = shown.half - start if start <= shown.half < end and shown.half else None
                 remark = row.remark if end >= len(row.texts) else ""
-                line = self._line(labels, row.texts[start:end], shown, half, "dim" if row is heads else "number")
+                line = self._line(
+                    labels, row.texts[start:end], shown, half, "dim" if row is heads else "number"
+                )
                 beside = line.cell_len + BETWEEN + cell_len(remark) <= width
                 yield line.append(COLUMN_GAP + remark, STYLES["dim"]) if remark and beside else line
                 if remark and not beside:
