@@ -27,7 +27,7 @@ from rnncli.show.documents import LAYERS_HEAD
 from rnncli.show.page import Column, Line, Page, Span, Table, TableCell, View, cell, line, marks, state_part
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import name_text, step_text, visible, width_of
-from rnncli.show.wording import NOT_COMPUTED, meaning, name_layer, new_state, say
+from rnncli.show.wording import NOT_COMPUTED, brief, meaning, name_layer, new_state, say
 
 FACTOR = {"name": str, "value": float, "explained": str}
 EQUATION = {
@@ -100,7 +100,7 @@ class ExplainAnswer(Answer):
                 "index": list(explanation.target.indices),
                 **({"sequence": name} if name else {}),
                 "value": number(explanation.value),
-                "meaning": self._meaning(view.lang),
+                "meaning": self._say(meaning, view.lang),
                 **({} if free is None else {"without_hold": number(free)}),
                 "equals": list(map(str, explanation.equals)),
                 **({"symbols": self.symbols} if self.symbols else {}),
@@ -108,7 +108,7 @@ class ExplainAnswer(Answer):
             },
         }
 
-    def _meaning(self, lang: str) -> str:
+    def _say(self, meaning: Callable[..., str], lang: str) -> str:
         label, result = self.explanation.target.label, self.result
         location = self.explanation.equations[0].location
         gate = Label(label.part, cell=label.cell, kind="activation")
@@ -153,7 +153,8 @@ class ExplainAnswer(Answer):
             head = (*head, Span(f" = {value}", "strong"))
             answer = result.names.answer(explanation.value) if label.part == "hidden" else ""
             head = (*head, Span(f"  {name_text(answer)}")) if answer else head
-        sentence = [self._meaning(view.lang), *_name_location(root, result, view)]
+        says = brief if label.last and label.direction else meaning
+        sentence = [self._say(says, view.lang), *_name_location(root, result, view)]
         notes = [
             line(marks(view).dot.join(filter(None, sentence)), "dim"),
             *claim_lines(explanation.equals),

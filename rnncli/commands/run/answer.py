@@ -176,15 +176,19 @@ class RunAnswer(ResultAnswer):
         label, values = tensor.label, {shown.label: shown.values for shown in self.result.outputs}
         if not label.last or tensor.equals or label not in self._variables:
             return ()
-        layer = Stack(self.result.specs).layers[-1]
+        layer: Any = Stack(self.result.specs).layers[-1]
         claim, mode = next(iter(layer.claims().get(label, ())), None), layer.config.get("merge_mode")
         end = 0 if tensor.ends[0].startswith("first") else -1
         is_mixed = mode in ("sum", "ave", "mul")  # no part of the output is the state of one direction
         if is_mixed and label.part == layer.loops[label.direction].cell.output_state.part:
             row = (slice(None), end, slice(None)) if layer.sequences else ()
             claim = Claim(Label("hidden", layer.sequences), row)
-        part = claim and evaluate(claim, values)
-        if part is None or not (differing := np.flatnonzero((tensor.values != part).any(axis=-1))).size:
+        part = None if claim is None else evaluate(claim, values)
+        if (
+            claim is None
+            or part is None
+            or not (differing := np.flatnonzero((tensor.values != part).any(axis=-1))).size
+        ):
             return ()
         if is_mixed:
             reason = f"merge_mode={mode!r}"

@@ -11,7 +11,6 @@ from typing import IO, Any
 from rnncli.show.answer import Answer
 from rnncli.show.layout import PAGE_WIDTH, PageLayout, lay_out
 from rnncli.show.page import (
-    GAP,
     Code,
     Fold,
     Grid,
