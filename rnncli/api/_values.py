@@ -140,16 +140,7 @@ def pass_value(name: str, value: Any) -> Any:
     if name == "mask":
         return _to_numpy(value)
     if name == "weights":
-        framework = find_framework(value)
-        value = value.state_dict() if framework == "torch" else value.get_weights() if framework else value
-        if isinstance(value, Mapping):
-            return _name_weights(value)
-        if not isinstance(value, (list, tuple)) or not value:
-            advice = "Give arrays by name, a state_dict(), or the list of layer.get_weights()."
-            raise InputError(
-                "weights: a value of type {kind} has no weights.", advice, kind=type(value).__name__
-            )
-        return [to_array(array, f"weights[{index}]") for index, array in enumerate(value)]
+        return _pass_weights(value)
     if name == "initial_state":
         if isinstance(value, Result):
             value = {tensor.name: tensor.values for tensor in value.outputs if STATE_WORD in tensor.name}
@@ -169,11 +160,18 @@ def pass_value(name: str, value: Any) -> Any:
     return value
 
 
-def _name_weights(value: Mapping[Any, Any]) -> dict[str, Array]:
-    """Return arrays by name, without counters, which have no axis; the names of nested objects are joined.
+def _pass_weights(value: Any) -> dict[str, Array] | list[Array]:
+    """Return arrays by name, without counters, which have no axis, or in a list; of a layer, its weights.
 
-    Of a checkpoint of PyTorch, return the state dict in it.
+    The names of nested objects are joined.  Of a checkpoint of PyTorch, return the state dict in it.
     """
+    framework = find_framework(value)
+    value = value.state_dict() if framework == "torch" else value.get_weights() if framework else value
+    if isinstance(value, (list, tuple)) and value:
+        return [to_array(array, f"weights[{index}]") for index, array in enumerate(value)]
+    if not isinstance(value, Mapping):
+        advice = "Give arrays by name, a state_dict(), or the list of layer.get_weights()."
+        raise InputError("weights: a value of type {kind} has no weights.", advice, kind=type(value).__name__)
     nested = [item for item in value.values() if isinstance(item, Mapping)]
     states = [item for item in nested if item and all(hasattr(array, "shape") for array in item.values())]
     value = states[0] if len(states) == 1 else dict(_flatten(value)) if nested else value

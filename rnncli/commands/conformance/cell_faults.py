@@ -117,7 +117,7 @@ def _edit(old: Node, new: Node, at: int | None = None) -> Change:
     return lambda node, run: _replace(node, old, new, None if at is None else [at])
 
 
-def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
+def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:  # noqa: C901, PLR0912  a table of forms
     """Yield what may be left out of an equation, added to it, or put in another place."""
 
     def text(part: Node) -> str:
