@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.show.answer import Field, Reply
-from rnncli.show.documents import NestedNumbers
+from rnncli.show.documents import NestedNumbers, NestedTexts
 
 if TYPE_CHECKING:
     from rnncli.show.formats import OutputFlags
@@ -37,10 +37,11 @@ ANSWERS: dict[str, Sequence[str]] = {
     "why": ("why.answer",),
 }
 """The files of each command that have DOCUMENTS."""
-NUMBER, NUMBERS = {"$ref": "#/$defs/number"}, {"$ref": "#/$defs/numbers"}
+NUMBER, NUMBERS, TEXTS = ({"$ref": f"#/$defs/{name}"} for name in ("number", "numbers", "texts"))
 SHARED = {
     "number": {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]},
     "numbers": {"anyOf": [NUMBER, {"type": "array", "items": NUMBERS}]},
+    "texts": {"anyOf": [{"type": "string"}, {"type": "array", "items": TEXTS}]},
 }
 PLAIN = {
     Any: {},
@@ -52,6 +53,7 @@ PLAIN = {
     None: {"type": "null"},
     float: NUMBER,
     NestedNumbers: NUMBERS,
+    NestedTexts: TEXTS,
 }
 Schema = dict[str, Any]
 

@@ -29,6 +29,10 @@ class NestedNumbers:
     """An array of numbers, of any shape."""
 
 
+class NestedTexts:
+    """Lists of texts, of any shape."""
+
+
 HEAD: Document = {"schema": SCHEMA, "version": str}
 NAMES: Document = {"features?": list[str], "steps?": list[list[str]], "batch?": list[str]}
 TENSOR: Document = {"shape": Sizes, "dtype": str}

@@ -10,12 +10,12 @@ from typing import Any
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import NestedNumbers, Sizes
+from rnncli.show.documents import NestedNumbers, NestedTexts, Sizes
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
 from rnncli.show.visible import visible
 from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, expression_of, expressions_of, to_config
-from rnncli.values import SCHEMA, Agreement, Array, Assumed, Shape, Spec, format_shape
+from rnncli.values import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 CONDITIONS = {
@@ -249,6 +249,31 @@ def _shape(tensor: Tensor | TensorInfo) -> Shape:
     return tensor.shape if isinstance(tensor, TensorInfo) else tensor.values.shape
 
 
+def answers_of(names: InputNames, values: Array, masked: Array | None = None) -> Any:
+    """Return the answer nearest to each number, in lists; of a row of one number that answer alone.
+
+    masked: which rows have none, ""; None if all have some.
+    """
+    import numpy as np
+
+    answers = np.vectorize(names.answer, otypes=[object])(values)
+    if masked is not None:
+        answers[masked] = ""
+    return (answers[..., 0] if values.shape[-1] == 1 else answers).tolist()
+
+
+def _has_answers(tensor: Tensor) -> bool:
+    is_whole = isinstance(tensor, NamedTensor) and tensor.values.size > 0
+    return is_whole and tensor.label.part == "hidden" and bool(tensor.names.answers)
+
+
+ANSWERS = Field(
+    "answers",
+    lambda tensor: answers_of(tensor.names, tensor.values, tensor.masked),
+    json=_has_answers,
+    csv=False,
+    type=NestedTexts,
+)
 EQUALS = Field("equals", heading="equal", type=list[str])
 VALUES = Field(
     "values",
@@ -266,7 +291,7 @@ VALUES = Field(
     csv=False,
     type=NestedNumbers,
 )
-TENSORS = (*tensor_fields("en"), EQUALS, VALUES)
+TENSORS = (*tensor_fields("en"), EQUALS, VALUES, ANSWERS)
 """What JSON says of a tensor with its numbers."""
 
 
@@ -274,7 +299,7 @@ def tensor_listing(
     tensors: Sequence[NamedTensor], view: View, *more: Field, columns: Sequence[str] = ()
 ) -> Listing:
     """Return tensors with their numbers.  more: fields of one answer alone."""
-    return Listing((*tensor_fields(view.lang), EQUALS, VALUES, *more), tensors, columns)
+    return Listing((*tensor_fields(view.lang), EQUALS, VALUES, ANSWERS, *more), tensors, columns)
 
 
 def records_of(

@@ -145,6 +145,8 @@ DOCUMENTS = (
         "about?": dict[str, str],
         "answers?": dict[str, str],
         "words?": dict[str, list[float]],
+        "groups?": dict[str, list[str]],
+        "aliases?": dict[str, str],
     }
     | NAMES,
 )

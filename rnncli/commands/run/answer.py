@@ -27,6 +27,7 @@ from rnncli.show.result_answer import (
     tensor_listing,
     title_of,
 )
+from rnncli.show.visible import name_text
 from rnncli.show.wording import STATES, brief
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ BODY = OUTPUTS | {"calls?": [OUTPUTS]} | DIFFERENCES
 DOCUMENTS = (*results(BODY), LAYERS_LINE | BODY, MODEL_LINE | BODY)
 COLUMNS = ("name/brief", "shape/variable", "values/equals/unequal/difference")
 """What the table shows of a tensor."""
+MOST_VERDICTS = 8
+"""So many sequences have their verdict in the last line."""
 SKIPPED = {
     "held": (
         "masked: the layer skips this time step. Its state stays; its output repeats the real step before "
@@ -167,7 +170,24 @@ class RunAnswer(ResultAnswer):
             from rnncli.show import statistics
 
             parts += statistics.draw_statistics(self.stats, view)
-        return tuple(parts)
+        return (*parts, *self._say_verdicts(view))
+
+    def _say_verdicts(self, view: View) -> Iterator[PagePart]:
+        """Yield what the last real step of each sequence means, where a layer of one unit has answers."""
+        hidden = [tensor for tensor in self.result.outputs if tensor.label.part == "hidden"]
+        tensor = hidden[-1] if hidden else None
+        if tensor is None or not tensor.names.answers or tensor.values.shape[-1] != 1:
+            return
+        rows = list(tensor.values.reshape(len(tensor.values), -1))
+        if tensor.masked is not None:
+            rows = [row[~skipped] for row, skipped in zip(rows, tensor.masked, strict=True)]
+        last = [float(row[-1]) for row in rows if len(row)]
+        verdicts = [
+            f"{name_text(tensor.names.answer(value))} ({value:z.2f})" for value in last[:MOST_VERDICTS]
+        ]
+        more = [marks(view).ellipsis] if len(last) > MOST_VERDICTS else []
+        yield ()
+        yield Paragraph(view.say("verdict: {verdicts}", verdicts=", ".join(verdicts + more)))
 
     def _say_unequal(self, tensor: NamedTensor, view: View) -> TableCell:
         """Return why a last state is not what its output ends with: `!= hidden_states[:, -1, :]: ...`."""

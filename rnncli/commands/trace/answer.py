@@ -11,9 +11,9 @@ from rnncli.commands.trace.units import dead_units, saturated_units
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
 from rnncli.show.answer import Records, head
-from rnncli.show.documents import DIFFERENCES, HEAD, NestedNumbers, results
+from rnncli.show.documents import DIFFERENCES, HEAD, NestedNumbers, NestedTexts, results
 from rnncli.show.page import Page, View
-from rnncli.show.result_answer import ResultAnswer, differences_document, head_of
+from rnncli.show.result_answer import ResultAnswer, answers_of, differences_document, head_of
 from rnncli.show.statistics import Stats
 from rnncli.values import STATUSES, Array
 
@@ -27,6 +27,7 @@ STEP = {
     "gates": {str: {"held?": list[bool], str: NestedNumbers}},
     "state": dict[str, NestedNumbers],
     "output": NestedNumbers,
+    "answers?": NestedTexts,
 }
 UNITS = {"saturated_units": dict[str, list[float | None]], "dead_units": list[int | str]}
 STATISTICS = {"stats": {str: statistics.StatsDocument}} | UNITS
@@ -120,7 +121,7 @@ class TraceAnswer(ResultAnswer):
         return None
 
     def _steps(self) -> Iterator[dict[str, Any]]:
-        return (step for loop in self.rows for step in _steps(loop))
+        return (step for loop in self.rows for step in _steps(loop, self.result))
 
     def _stats(self) -> dict[str, Any]:
         if not self.stats:
@@ -142,7 +143,7 @@ def _list_parts(loop: LoopTrace) -> Iterator[tuple[Label, tuple[str, ...], Array
         yield gate._replace(kind="held"), ("timesteps", "units"), entries.astype("int8")
 
 
-def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
+def _steps(loop: LoopTrace, result: Result) -> Iterator[dict[str, Any]]:
     """Yield the steps; `batch` and `units` give the indices in the arrays if these are not complete."""
     kept = {"batch": loop.batch, "units": loop.units}
     left: dict[str, list[Any]] = {
@@ -158,6 +159,8 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
             by_gate.setdefault(gate, {})[str(part.kind)] = loop.parts[part][:, step]
         for gate, entries in masks:
             by_gate[gate]["held"] = entries[step].tolist()
+        output = loop.parts[OUTPUT][:, step]
+        says = loop.names.answers and (not isinstance(loop.layer, int) or loop.layer == len(result.specs) - 1)
         yield {
             "layer": loop.layer,
             "direction": loop.direction,
@@ -166,7 +169,8 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
             "status": [STATUSES[code] for code in status],
             "gates": by_gate,
             "state": {str(state): loop.parts[state][:, step] for state in loop.states},
-            "output": loop.parts[OUTPUT][:, step],
+            "output": output,
+            **({"answers": answers_of(loop.names, output, loop.status[:, step] > 0)} if says else {}),
         }
 
 

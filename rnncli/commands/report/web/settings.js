@@ -386,11 +386,9 @@ export function caseOf(model, drawn) {
 
 /** Return what the case document says in words. */
 function namesOf(model, root, sentences) {
-  const { features, sequences } = model.data;
-  const { words, groups, aliases, answers, about } = model.data;
-  const isNamed = !sentences && root.steps?.every((names) => names.every(Boolean));
-  const steps = isNamed ? root.steps : null;
-  const names = { about, words, groups, aliases, features, batch: sequences, answers, steps };
+  const { features, sequences: batch, words, groups, aliases, answers, about } = model.data;
+  const steps = !sentences && root.steps?.every((names) => names.every(Boolean)) ? root.steps : null;
+  const names = { about, words, groups, aliases, features, batch, answers, steps };
   return Object.fromEntries(Object.entries(names).filter(([, value]) => value && Object.keys(value).length));
 }
 
