@@ -59,10 +59,16 @@ _LEFT_OUT = re.compile(
     r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|,?\n *(?=[])}])|(?<=[\[({])\n",
     re.MULTILINE,
 )
-_STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
-_COMMENT = re.compile(r" */\*.*?\*/|^ +|^\n", re.DOTALL | re.MULTILINE)
 """What does not stand in a page: imports, `export`, comments, indentation, empty lines, and the ends of
 lines at a bracket, with the comma before it."""
+_SHORTER = {";\n": ";", ",\n": ",", "{ ": "{", " }": "}"} | {
+    f" {sign} ": sign for sign in ("=>", "===", "!==", "&&", "||", "??", "?")
+}
+"""What is written shorter in a page: ends of lines, and blanks beside signs that stand in no text."""
+_STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
+_COMMENT = re.compile(r"\s*/\*.*?\*/", re.DOTALL)
+_BLANKS = re.compile(r"\s*([{};,])\s*|(?<=[a-z-]): ")
+"""Blanks of a style: around what ends a declaration, and after the name of a property."""
 
 
 class BuiltPage(NamedTuple):
@@ -159,7 +165,7 @@ def write_page(
         lang=escape(lang),
         hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         title=escape(title),
-        style=_COMMENT.sub("", style),
+        style=_BLANKS.sub(lambda blank: blank[1] or ":", _COMMENT.sub("", style)),
         body=body,
         data=text,
         script=script,
@@ -188,8 +194,10 @@ def _too_large(layers: Mapping[str, Any]) -> UsageError:
 @cache
 def join_scripts(names: tuple[str, ...]) -> str:
     """Return these scripts as one, in which no name leaves but `rnncli`."""
-    parts = (_LEFT_OUT.sub("", _read(name)) for name in names)
-    return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+    script = "\n".join(_LEFT_OUT.sub("", _read(name)) for name in names)
+    for text, shorter in _SHORTER.items():
+        script = script.replace(text, shorter)
+    return '(() => {\n"use strict";\n' + script + "})();\n"
 
 
 def _read(name: str) -> str:
