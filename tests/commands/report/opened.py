@@ -42,11 +42,12 @@ class Opened:
 
     def number(self, address: str) -> Any:
         """Return the control of a number in the picture; goes to its layer, half and time step."""
-        found = self.page.locator(".picture").get_by_role("button", name=f"{address} =")
+        name = re.compile(re.escape(address).replace("/", r"\/") + " (=|masked:|마스킹됨:)")
+        found = self.page.locator(".picture").get_by_role("button", name=name)
         if found.count():
             return found.first
-        *path, name = address.split("/")
-        indices = re.findall(r"\w+", name[name.index("[") :])
+        *path, line = address.split("/")
+        indices = re.findall(r"\w+", line[line.index("[") :])
         layer = self.page.get_by_role("combobox", name="layer")
         if path and path[0] not in ("forward", "backward") and layer.count():
             names = layer.locator("option").all_inner_texts()

@@ -42,7 +42,8 @@ def reads(opens: Any) -> Any:
     def write_and_open(*sentences: str, **context: Any) -> Opened:
         case = {
             "layer": "GRU(1, return_sequences=True)", "inputs": sentences, "words": WORDS, "seed": 3,
-            "answers": {"-1": "bad", "1": "good"},
+            "answers": {"-1": "bad", "1": "good"}, "aliases": {"isn't": "is Not"},
+            "groups": {"verdicts": ["Not", "good"], "small words": ["the", "film", "is"]},
             "about": {"en": "It flips at not.", "ko": "not에서 뒤집힙니다."},
         }  # fmt: skip
         return opens(json.dumps(case), **context)  # type: ignore[no-any-return]

@@ -77,7 +77,7 @@ def test_what_follows_a_change_has_its_command(name: str, opens: Any, rnncli: Ru
     line = {"mamba": "gate"}.get(name, "beta")
     page.page.locator(".drawing").get_by_role("button", name=f"{line}[0,0,").first.click()
     page.page.locator(".hold").get_by_role("button", name="0.5").click()
-    assert page.ask("rnncli.document")["hold"] == [f"{line}=0.5"]
+    assert page.ask("rnncli.document")["hold"] == [f"{line}=0.5@0"]
     check_command(rnncli, page)
 
 

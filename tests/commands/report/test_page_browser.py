@@ -221,7 +221,7 @@ def test_a_large_layer_has_a_map(opens: Any, rnncli: Run) -> None:
     assert page.page.locator(".over-time polyline").count() == 6
     line = page.page.locator(".over-time .chosen")
     thin = line.evaluate("(line) => line.getAttribute('points')")
-    page.page.locator(".key").get_by_role("button", name="candidate").click()
+    page.page.locator(".maps .key").get_by_role("button", name="candidate").click()
     assert line.count() == 1
     assert line.evaluate("(line) => line.getAttribute('points')") != thin
     assert page.page.evaluate("document.activeElement.dataset.key") == "line-candidate"

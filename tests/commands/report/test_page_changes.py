@@ -384,3 +384,73 @@ def test_an_input_number_of_a_phone_is_dragged_and_written(opens: Any) -> None:
     field.fill("none")
     field.press("Enter")
     assert field.input_value() == "1.25"
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1440])
+def test_no_switch_moves_when_one_is_clicked(opens: Any, width: int) -> None:
+    page = opens("-l", "gru", "--seed", "1", viewport={"width": width, "height": 900})
+    places = """[...document.querySelectorAll(".switches [type=checkbox]")].map((box) => {
+      const { x, y } = box.getBoundingClientRect();
+      return [x, y + scrollY]; })"""
+    before = page.ask(places)
+    for box in page.page.locator(".switches [type=checkbox]").all():
+        box.click()
+        assert page.ask(places) == before
+    assert page.ask("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_is_changed_stays_where_it_is_and_its_badge_on_one_line(opens: Any, width: int) -> None:
+    page = opens(*LSTM, viewport={"width": width, "height": 900})
+    number = page.number("x[0,1,1]")
+    before = number.bounding_box()
+    number.press("+")
+    page.page.get_by_role("button", name="undo").wait_for(state="visible")
+    assert number.bounding_box() == before
+    page.number("candidate[0,1,1]").click()
+    page.number("x[0,1,1]").press("+")
+    assert page.page.locator(".moved").bounding_box()["height"] < 30
+
+
+@pytest.mark.parametrize("layer", ["gru", "bilstm", "@samples/cells/retnet.toml(8)"])
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_no_name_in_the_diagram_is_cut(opens: Any, layer: str, width: int) -> None:
+    page = opens("-l", layer, "--seed", "1", viewport={"width": width, "height": 900})
+    cut = """[...document.querySelectorAll(".card-name *")].filter((name) => {
+      const [part, card] = [name, name.closest(".unit-card")].map((each) => each.getBoundingClientRect());
+      return part.right > card.right + 0.5 || part.bottom > card.bottom;
+    }).map((name) => name.textContent)"""
+    assert page.ask(cut) == []
+    is_visible = "(all) => all.every((name) => getComputedStyle(name).overflow === 'visible')"
+    assert page.page.locator(".card-name, .card-name *").evaluate_all(is_visible)
+    ends = """[...document.querySelectorAll(".state-name")].filter((name) => {
+      const [range, drawing] = [document.createRange(), document.querySelector(".drawing")];
+      range.selectNodeContents(name);
+      return range.getBoundingClientRect().right > drawing.getBoundingClientRect().right + 0.5;
+    }).map((name) => name.textContent)"""
+    assert page.ask(ends) == []
+
+
+def test_masked_steps_of_a_map_are_hatched(opens: Any) -> None:
+    words = ("-l", "lstm", "--units", "12", "--return-sequences", "--seed", "1", "--mask", "[[1,0,1,0]]")
+    page = opens(*words)
+    hatched = page.page.locator(".map .skipped")
+    assert hatched.count() == 3 * 2
+    main = page.page.locator(".map").first.bounding_box()
+    for index, step in enumerate((1, 3)):
+        box = hatched.nth(index).bounding_box()
+        assert box["x"] == pytest.approx(main["x"] + step * main["width"] / 4, abs=1)
+        assert box["width"] == pytest.approx(main["width"] / 4, abs=1)
+    page.mask(3)
+    assert hatched.count() == 3
+
+
+def test_the_sheet_opens_without_leaving_its_number(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    page.page.locator(".overview").get_by_role("button", name="hidden[0,0,1] =").tap()
+    page.page.locator(".handle").tap()
+    page.page.wait_for_timeout(300)
+    sheet = page.page.locator(".panel")
+    assert sheet.get_attribute("data-sheet") == "half"
+    chosen = page.page.locator(".overview .chosen").first.bounding_box()
+    assert 0 <= chosen["y"] < chosen["y"] + chosen["height"] <= sheet.bounding_box()["y"]

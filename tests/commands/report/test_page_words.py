@@ -29,10 +29,6 @@ def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:
     assert pick.input_value() == "Not"
     assert page.ask("rnncli.compute().hidden_states[0]") == before
     field = page.page.get_by_label("sentence")
-    field.fill("the film is awful")
-    field.press("Enter")
-    said = page.page.locator(".sentence [role=status]").inner_text()
-    assert said == "“awful” is not in the vocabulary: the, film, is, Not, good."
     field.fill("THE film not")
     field.press("Enter")
     assert page.ask("rnncli.case.inputs") == ["the film Not"]
@@ -41,16 +37,17 @@ def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:
     assert page.ask("rnncli.compute().hidden_states[0]") == before
 
 
-def test_masks_and_holds_of_a_step_stay_when_a_sentence_is_typed(reads: Any, rnncli: Run) -> None:
-    page = reads("the film is Not good")
-    page.mask(1)
+def test_a_hold_of_a_step_stays_when_a_sentence_is_typed_and_a_mask_does_not(reads: Any, rnncli: Run) -> None:
+    page = reads("the film is Not good", "good film")
     page.number("update[0,2,0]").click()
-    page.press("only at t=2")
     page.press("1")
     for sentence, held in (("Not good film is", True), ("good film", False)):
+        page.mask(1)
+        assert "mask" in page.ask("rnncli.case")
         page.page.get_by_label("sentence").fill(sentence)
         page.page.get_by_label("sentence").press("Enter")
-        assert page.ask("rnncli.case")["mask"] == [[step != 1 for step in range(len(sentence.split()))]]
+        assert page.ask("rnncli.case.inputs") == [sentence, "good film"]
+        assert "mask" not in page.ask("rnncli.case")
         assert ("--hold update=1@2" in page.ask("rnncli.command")) == held
         check_command(rnncli, page)
 
@@ -101,6 +98,60 @@ def test_a_layer_above_one_that_turns_its_steps_names_those_that_it_reads(opens:
     ):  # fmt: skip
         page.number(address).click()
         assert word in title.inner_text()
+
+
+def test_an_unknown_word_is_refused_and_marked(reads: Any) -> None:
+    page = reads("the film is Not good", viewport={"width": 390, "height": 844})
+    field, refusal = page.page.get_by_label("sentence"), page.page.locator(".sentence [role=status]")
+    field.fill("The filn is awful")
+    field.press("Enter")
+    assert [text.strip() for text in refusal.locator("p").all_inner_texts()] == [
+        "The filn is awful", "“filn” is not in the vocabulary.", "Did you mean film?",
+        "verdicts: Not, good", "small words: the, film, is",
+    ]  # fmt: skip
+    assert refusal.locator("mark").all_inner_texts() == ["filn", "awful"]
+    assert field.input_value() == "The filn is awful"
+    selected = "(field) => field.value.slice(field.selectionStart, field.selectionEnd)"
+    assert field.evaluate(selected) == "filn"
+    field.fill(" ".join(["beautifully"] * 40))
+    field.press("Enter")
+    assert refusal.locator("mark").count() == 40
+    assert page.ask("document.documentElement.scrollWidth") == 390
+    assert page.ask("rnncli.case.inputs") == ["the film is Not good"]
+
+
+@pytest.mark.parametrize(("typed", "read"), [
+    ("The FILM, is good!", "the film is good"), ("film isn’t good.", "film is Not good"),
+    ("“good” (film)", "good film"),
+])  # fmt: skip
+def test_words_are_read_as_people_type_them(reads: Any, rnncli: Run, typed: str, read: str) -> None:
+    page = reads("the film is Not good")
+    page.page.get_by_label("sentence").fill(typed)
+    page.page.get_by_label("sentence").press("Enter")
+    assert page.ask("rnncli.case.inputs") == [read]
+    check_command(rnncli, page)
+
+
+def test_the_verdict_stands_under_each_word(reads: Any) -> None:
+    page = reads("the film is Not good")
+    page.mask(2)
+    values = [row[0] for row in page.ask("rnncli.compute().hidden_states[0]")]
+    expected = [f"{'good' if value > 0 else 'bad'} ({value:.2f})".replace("-", "−") for value in values]
+    expected[2] = ""
+    verdicts = page.page.locator(".verdict")
+    assert verdicts.all_inner_texts() == expected
+    page.page.get_by_role("button", name="play").click()
+    assert verdicts.all_inner_texts()[4] == ""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_choice_of_a_word_shows_it_whole(reads: Any, width: int) -> None:
+    page = reads("the film is Not good the", viewport={"width": width, "height": 844})
+    page.page.get_by_label("word at t=3").select_option("film")
+    words = page.page.locator(".word > span")
+    assert words.all_inner_texts() == ["the", "film", "is", "film", "good", "the"]
+    whole = "(all) => all.every((word) => word.scrollWidth <= word.parentElement.clientWidth)"
+    assert words.evaluate_all(whole)
 
 
 def test_outputs_and_the_layer_say_what_they_mean(reads: Any) -> None:

@@ -24,7 +24,7 @@ def test_masks_holds_and_states_are_flags(opens: Any, rnncli: Run) -> None:
     check_command(rnncli, page)
     page.number("forget[0,3,1]").click()
     page.press("0.5")
-    assert page.ask("rnncli.command").endswith("]]' --hold forget=0.5")
+    assert page.ask("rnncli.command").endswith("]]' --hold forget=0.5@3")
     check_command(rnncli, page)
     page.page.get_by_role("slider").fill("0")
     page.number("cell[0,start,1]").press("+")
@@ -104,6 +104,8 @@ def test_a_gate_is_held_where_it_stands(opens: Any, rnncli: Run) -> None:
     assert field.input_value() == ""
     page.press("1")
     assert "of every unit" in hold.inner_text()
+    assert page.ask("rnncli.command").endswith("--hold forget=1@2")
+    page.press("at every step")
     assert page.ask("rnncli.command").endswith("--hold forget=1")
     for text, taken in (("7", "1"), ("−1", "0"), ("0.25", "0.25"), ("", "0.25")):
         field.fill(text)
@@ -124,7 +126,7 @@ def test_a_gate_is_held_where_it_stands(opens: Any, rnncli: Run) -> None:
     check_command(rnncli, page)
     page = opens("-l", "simple_rnn", "--return-sequences", "--seed", "1")
     page.press("0")
-    assert page.ask("rnncli.command").endswith("--hold candidate=0")
+    assert page.ask("rnncli.command").endswith("--hold candidate=0@0")
     check_command(rnncli, page)
 
 
@@ -157,7 +159,7 @@ def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp
     page = opens("--input-shape", "1,4,5", "--model", str(tmp_path / "m.npz"))
     page.number("forget[0,3,1]").click()
     page.press("1")
-    assert page.ask("rnncli.command") == "rnncli run case.json --hold forget=1"
+    assert page.ask("rnncli.command") == "rnncli run case.json --hold forget=1@3"
     shown = page.ask("rnncli.document.outputs[0]")
     assert np.allclose(run_command(rnncli, page)[shown["name"]], shown["values"], atol=1e-6)
 
@@ -246,19 +248,68 @@ def test_the_panel_names_the_step_before_as_the_diagram_does(opens: Any, layer: 
 
 
 def test_a_masked_gate_and_state_say_so(opens: Any) -> None:
-    for lang, text, kept in (
-        ("en", "Masked: the gate is not computed.", "the number of t=1 is kept."),
-        ("ko", "이 시점은 마스킹되어 게이트를 계산하지 않습니다.", "t=1의 값이 그대로 남습니다."),
-    ):
+    names = "[...document.querySelectorAll('[aria-label]')].map(({ ariaLabel }) => ariaLabel).join()"
+    for lang, says, text, kept in (
+        ("en", "masked: h stays {}", "Masked: the gate is not computed.", "the number of t=1 is kept."),
+        ("ko", "마스킹됨: h = {} 그대로", "이 시점은 마스킹되어 게이트를 계산하지 않습니다.",
+         "t=1의 값이 그대로 남습니다."),
+    ):  # fmt: skip
         page = opens(*LSTM, "--mask", "[[1,1,0,1]]", "--lang", lang)
-        page.number("forget[0,2,1]").click()
+        value = page.ask("rnncli.explain('hidden[0,1,1]').value")
+        stays = says.format(f"{value:.2f}".replace("-", "−"))
+        gate = page.number("forget[0,2,1]")
+        gate.click()
+        assert gate.get_attribute("aria-label") == f"forget[0,2,1] {stays}"
+        assert page.page.locator("p.status").inner_text() == f"forget[0,2,1] {stays}"
+        assert "NaN" not in page.ask(names)
         said = page.page.locator(".equation").inner_text()
         assert text in said
+        assert stays in said
         assert "NaN" not in said
         assert page.page.locator(".equation .depends, .equation .hold").count() == 0
+        bars = page.page.locator(".drawing .bar")
+        sizes = bars.evaluate_all("(all) => all.map((bar) => Number(bar.style.getPropertyValue('--size')))")
+        assert sizes == [0] * 12
         for address in ("hidden[0,2,1]", "hidden_states[0,2,1]"):
             page.number(address).click()
             assert kept in page.page.locator(".equation").inner_text()
+
+
+def test_names_and_colors_say_what_they_are(opens: Any) -> None:
+    """A row's label, the state before the first step and the one after a step, a color of the key."""
+    page = opens(*LSTM)
+    picture, equation = page.page.locator(".picture"), page.page.locator(".equation")
+    page.number("hidden[0,0,1]").click()
+    for name, address, text in (
+        ("forget", "forget[0,0,1]", "How much of the old cell state is kept"),
+        ("input x", "x[0,0,0]", "An input: drag it"),
+        ("cell state", "cell[0,0,1]", "The layer's memory"),
+        ("last_cell_state", "last_cell_state[0,1]", "The layer's memory"),
+        ("start", "cell[0,start,1]", "The layer starts from this state."),
+        ("h[t]", "hidden[0,0,1]", "The layer's answer."),
+    ):
+        picture.get_by_role("button", name=name, exact=True).first.click()
+        assert equation.locator(".value").inner_text().startswith(f"{address} ="), name
+        assert text in equation.inner_text()
+        page.page.get_by_role("slider").fill("0")
+    for kind in ("gate", "candidate", "cell", "hidden", "input", "below", "changed"):
+        key = page.page.locator(f".key .{kind}")
+        key.click()
+        title, text = equation.locator("h2, h2 + p").all_inner_texts()
+        assert title == key.inner_text()
+        assert text.endswith(".")
+    equation.get_by_role("button", name="← ").click()
+    assert equation.locator(".value").count() == 1
+
+
+def test_the_backward_state_says_when_it_was_read(opens: Any) -> None:
+    words = ("-l", "bilstm", "--return-state", "--seed", "1")
+    for more, text in (
+        ((), "backward, read last (t=0)"), (("--lang", "ko"), "역방향, 마지막에 읽은 시점(t=0)"),
+        (("--mask", "[[0,1,1,1]]"), "backward, read last (t=1)"),
+    ):  # fmt: skip
+        said = opens(*words, *more).page.locator(".tensors").inner_text()
+        assert said.count(text) == 2
 
 
 NOTE = [[[0.3, 0], [0.39, 1], [-0.2, 0], [0.1, 0], [-0.34, 1], [0.4, 0]]]
@@ -331,7 +382,7 @@ def test_the_panel_by_touch(opens: Any) -> None:
         assert box["height"] >= 44, box
         assert box["width"] >= 44, box
     hold.get_by_role("button", name="1", exact=True).tap()
-    assert page.ask("rnncli.command").endswith("--hold forget=1")
+    assert page.ask("rnncli.command").endswith("--hold forget=1@3")
     assert hold.get_by_role("button", name="1", exact=True).get_attribute("aria-pressed") == "true"
     page.page.get_by_role("button", name="undo").tap()
     assert "--hold" not in page.ask("rnncli.command")

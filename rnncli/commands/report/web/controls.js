@@ -7,7 +7,7 @@ import { hold, isEdited, undo } from "./settings.js";
 // The layer in which a number was changed last: Ctrl+Z is for it, if the focus is nowhere.
 let lastChanged = null;
 
-/** Return the choice of what a gate is held at, at every step or at this one; null for what cannot be held. */
+/** Return the choice of what a gate is held at, at this step or at every one; null for what cannot be held. */
 export function holdControl(page, { layer: prefix, half, name, step }) {
   const { say, model } = page;
   const layer = model.layers.find((other) => other.prefix === prefix);
@@ -16,12 +16,12 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
   if (!line) return null;
   const held = model.heldIn(layer, half)[line]?.find(({ steps }) => !steps || steps.includes(step));
   const [, allSteps] = model.root(layer).x.shape;
-  const isEvery = held ? !held.steps || held.steps.length === allSteps : !page.holdsOneStep;
+  const isEvery = held ? !held.steps || held.steps.length === allSteps : Boolean(page.holdsEvery);
   const [low, high] = bounds[line] ?? [0, 1];
   const isBounded = Number.isFinite(low) && Number.isFinite(high);
   const set = (value, every = isEvery) =>
     page.change(() => {
-      page.holdsOneStep = !every;
+      page.holdsEvery = every;
       hold(model, layer, half, line, value, every ? null : step);
     }, true);
   const choice = (text, value) => {
@@ -36,10 +36,10 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
   );
   const values = isBounded ? [low, (low + high) / 2, high] : [0, 0.5, 1];
   const scopes = [
-    [true, say("at every step")],
     [false, say("only at t={step}", { step })],
+    [true, say("at every step")],
   ].map(([every, text]) => {
-    const act = () => (held ? set(held.value, every) : page.show({ holdsOneStep: !every }, true));
+    const act = () => (held ? set(held.value, every) : page.show({ holdsEvery: every }, true));
     return make("button", { key: `scope-${every}`, "aria-pressed": String(every === isEvery), onclick: act }, text);
   });
   const isPart = held?.units && held.units.length < (sizes[line] > 1 ? units : 1);
@@ -68,9 +68,10 @@ export function undoControls(page) {
     page.show({ before: null, isFresh: false, dragged: null }, true);
     page.announce(page.textOf(page.chosen));
   };
+  const all = say("All numbers as they were");
   const buttons = [
     make("button", { key: "undo", title: "Ctrl+Z", onclick: back }, say("undo")),
-    make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were")),
+    make("button", { key: "reset", label: all, title: all, onclick: () => page.reset() }, "↺"),
   ];
   const element = make("div.undo", buttons);
   const update = () => {

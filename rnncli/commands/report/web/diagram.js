@@ -5,7 +5,7 @@ import { list } from "./cell.js";
 import { digits, draw, make, scroll } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
-import { DIGIT, Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
+import { broken, DIGIT, Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
 import { toggleMask } from "./settings.js";
 
 // The narrowest wide drawing, in pixels.  How far a drawing may be squeezed, or moves sideways: a wide one, a narrow one.
@@ -17,7 +17,7 @@ const STRETCH = 1.25;
 const LOWEST = { phone: 1, wide: 0.8 };
 // The size of a drawing that moves sideways, narrow and wide.
 const MOVING = [1.15, 0.85];
-const SHORT = { hidden: "h", cell: "c" };
+export const SHORT = { hidden: "h", cell: "c" };
 
 /** The diagram of the drawn half at the chosen step.  A backward layer is mirrored: it reads from right to left. */
 export class Drawing {
@@ -191,15 +191,27 @@ export class Drawing {
 
   card(shape) {
     const { line, label } = shape;
-    const title = make("span.card-name", { title: line }, make("b", line), label && make("span.of", label));
+    // A long name is narrower, so that none of it is cut.
+    const longest = 7.3 * Math.max(...line.split("_").map(({ length }) => length));
+    const squeeze = Math.min(1, (shape.wide * this.scale - 9) / longest).toFixed(2);
+    const title = make(
+      "span.card-name",
+      make("b", { "--squeeze": squeeze }, broken(line)),
+      label && make("span", label),
+    );
     const units = make("div.units", this.units(shape));
     return opensNearest(make(`div.at.unit-card.${lineColor(this.loop.cell, line)}`, this.box(shape), title, units));
   }
 
   state(shape) {
-    const { line } = shape;
+    const { line, kind } = shape;
     const color = lineColor(this.loop.cell, line);
-    const name = make(`span.state-name.${color}`, this.box(shape));
+    const { page, layer, half } = this;
+    const onclick = () => {
+      const step = kind === "start" ? this.before() : page.step;
+      page.open(addressOf({ layer, half, line, sequence: page.sequence, step, unit: page.unitOf(layer, half, line) }));
+    };
+    const name = make(`button.state-name.${color}`, { ...this.box(shape), key: `name-${kind}-${line}`, onclick });
     this.names.push({ name, shape });
     return [name, opensNearest(make("div.at.units", this.box(shape), this.units(shape)))];
   }
@@ -255,10 +267,9 @@ export class Drawing {
 
   /** Return where the number of an operator stands behind it: 1 above, -1 below, 0 where another shape leaves no room. */
   cornerFor({ x, y, wide }) {
-    const left = x + wide / 2;
     const isFree = (corner) =>
       this.layout.shapes.every((other) => {
-        const [dx, dy] = [other.x - left - 17, other.y - (y - 13 * corner)];
+        const [dx, dy] = [(other.x - x) * this.scale - wide / 2 - 17, other.y - (y - 13 * corner)];
         return Math.abs(dx) > other.wide / 2 + 15 || Math.abs(dy) > other.high / 2 + 6;
       });
     return [1, -1].find(isFree) ?? 0;
@@ -291,7 +302,7 @@ export class Drawing {
       const { line, kind } = shape;
       const short = SHORT[line] ?? line;
       name.textContent = kind === "end" ? `${short}[t]` : isFirst ? earlier : `${short}${earlier}`;
-      const isLong = name.textContent.length * DIGIT > shape.wide;
+      const isLong = name.textContent.length * DIGIT > shape.wide * this.scale;
       name.classList.toggle("far", isLong && this.across(shape.x) > this.layout.wide / 2);
     }
     this.numbers.update();

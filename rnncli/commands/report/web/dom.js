@@ -99,6 +99,12 @@ export function speaker(lang, korean) {
   };
 }
 
+/** Return a word in the reader's language, with the English one where that is another: 후보(candidate). */
+export function inBoth(say, word) {
+  const said = say(word);
+  return said.includes(word) ? said : `${said}(${word})`;
+}
+
 /** Return a text as elements: `**words**` are strong, and `[[name:words]]` has the color of the name. */
 export function rich(text) {
   return text.split(/(\*\*[^*]+\*\*|\[\[\w+:[^\]]+\]\])/).map((part) => {

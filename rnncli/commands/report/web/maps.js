@@ -108,6 +108,7 @@ export class Maps {
       preserveAspectRatio: "none",
       "aria-hidden": "true",
     });
+    this.curves = make("div.map", this.lines, make("i.cursor"));
     this.lineKey = make("p.key");
     this.element.replaceChildren(
       make("div.map-head", pick, key),
@@ -120,7 +121,7 @@ export class Maps {
         ticks.map((step) => make("span", { "--left": (step + 0.5) / steps }, page.wordAt(step) || `t=${step}`)),
       ),
       make("span.label", this.unitName),
-      make("div.map", this.lines, make("i.cursor")),
+      this.curves,
       make("span"),
       this.lineKey,
       make(
@@ -235,9 +236,22 @@ export class Maps {
       element.style.setProperty("--row", (1 / source.size).toFixed(4));
     }
     for (const matrix of this.matrices) matrix.update();
+    this.hatch();
     this.unitName.textContent = say("unit {unit} of {units}", { unit: page.unit, units: cell.units });
     this.paint();
     this.overTime();
+  }
+
+  /** Hatch the masked steps, where nothing is computed. */
+  hatch() {
+    const { mask } = this.page.done(this.page.layer).halves[this.page.half];
+    const masked = mask ? list(this.steps, (step) => step).filter((step) => !mask[step]) : [];
+    const [main, returned] = this.painted;
+    for (const { element, columns } of [main, returned, { element: this.curves, columns: this.steps }]) {
+      for (const hatched of element.querySelectorAll(".skipped")) hatched.remove();
+      if (columns === this.steps)
+        element.append(...masked.map((step) => make("i.skipped", { "--left": (step / columns).toFixed(4) })));
+    }
   }
 
   paint() {

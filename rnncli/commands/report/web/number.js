@@ -77,14 +77,14 @@ export class Numbers {
     const { element, scale, room, isBar, address, line } = number;
     const value = number.read();
     number.value = value;
-    const isMasked = Number.isNaN(value) && line !== null && page.isMasked(line);
-    const text = isMasked ? "" : fit(value, room);
+    const masked = Number.isNaN(value) && line ? page.maskedText(line) : null;
+    const text = masked ? "" : fit(value, room);
     if (number.text !== text) {
       number.text = text;
       element.lastChild.textContent = text;
     }
     if (number.unitOf) element.querySelector("small").textContent = number.unitOf();
-    const name = `${address} = ${text.length > 1 ? text : digits(value, 4)}`;
+    const name = `${address} ${masked ?? `= ${text.length > 1 ? text : digits(value, 4)}`}`;
     if (number.name !== name) {
       number.name = name;
       element.setAttribute("aria-label", name);
@@ -92,13 +92,13 @@ export class Numbers {
     const [low, high] = scale();
     const along = (number) => clip((number - low) / (high - low || 1), 0, 1);
     const set = (name, part) => element.style.setProperty(name, part.toFixed(3));
-    const [share, zero] = [Number.isFinite(value) ? along(value) : 0, along(0)];
+    const [share, zero] = [along(Number.isFinite(value) ? value : 0), along(0)];
     if (isBar) {
       set("--from", Math.min(share, zero));
       set("--size", Math.abs(share - zero));
     } else set("--v", Number.isFinite(value) ? Math.min(Math.abs(value) / Math.max(high, -low), 1) : 0);
     element.classList.toggle("below", value < 0);
-    element.classList.toggle("skipped", isMasked);
+    element.classList.toggle("skipped", Boolean(masked));
     const change = page.changeOf(address, value);
     set("--glow", change && Math.min(0.4 + (3 * change) / (high - low), 1));
     element.classList.toggle("drag", canDrag(number));
@@ -126,3 +126,6 @@ export function opensNearest(vector) {
   });
   return vector;
 }
+
+/** Return a name that may break at its underscores. */
+export const broken = (name) => name.split(/(?<=_)/).flatMap((part, index) => (index ? [make("wbr"), part] : [part]));

@@ -2,11 +2,11 @@
 
 import { clip } from "./activations.js";
 import { list } from "./cell.js";
-import { make } from "./dom.js";
+import { inBoth, make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
-import { Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
+import { broken, Numbers, opensNearest, roomIn, scaleOf } from "./number.js";
 import { isTurned } from "./settings.js";
-import { wordAt, wordPicker } from "./words.js";
+import { verdictAt, wordAt, wordPicker } from "./words.js";
 
 const MOST_STEPS = 8;
 const MOST_UNITS = 6;
@@ -49,6 +49,10 @@ export class Overview {
     this.heads = this.row("", "head", (step) => this.head(step));
     if (page.model.data.words)
       this.row(page.isNarrow ? "" : page.say("word"), "input", (step) => wordPicker(page, step, sequence));
+    const isJudged = page.model.data.answers && page.done(this.chain.at(-1), sequence).width === 1;
+    this.verdicts = isJudged
+      ? this.row(page.isNarrow ? "" : page.say("verdict"), "input", () => make("span.verdict"))
+      : [];
     this.inputs();
     for (const layer of this.chain) {
       // Above a layer with go_backwards the same column is another word.
@@ -60,10 +64,29 @@ export class Overview {
     this.band.style.gridRow = `1 / ${this.rows}`;
   }
 
-  /** Add a row: its label, and what stands at each step.  isAlone: at one step alone, in half of the row beside its label. */
+  /**
+   * Add a row: its label, and what stands at each step.  A click on the label opens a number of the row, which says what
+   * it is: that of the chosen unit at the chosen step, or at the only step.
+   *
+   * isAlone: at one step alone, in half of the row beside its label.
+   */
   row(label, kind, made, isAlone = false) {
-    const name = label && make(`span.label.${kind}`, label);
-    const parts = this.steps.map((step) => made(step));
+    const starts = [];
+    const parts = this.steps.map((step) => {
+      starts.push(this.numbers.all.length);
+      return made(step);
+    });
+    starts.push(this.numbers.all.length);
+    const onclick = () => {
+      const { page } = this;
+      const at = parts[page.step] ? page.step : parts.findIndex(Boolean);
+      const numbers = this.numbers.all.slice(starts[at], starts[at + 1]);
+      page.open((numbers[kind === "input" ? page.feature : page.unit] ?? numbers.at(-1)).address);
+    };
+    const isNamed = [label].flat().some(Boolean) && starts[0] < starts.at(-1);
+    const name = isNamed
+      ? make(`button.label.${kind}`, { key: `row-${this.rows}`, onclick }, label)
+      : label && make(`span.label.${kind}`, label);
     const middle = 1 + Math.ceil(this.steps.length / 2);
     const halves = [`1 / auto / ${middle}`, `${middle} / auto / -1`];
     for (const [step, part] of parts.entries()) {
@@ -139,7 +162,11 @@ export class Overview {
       for (const gate of gates) {
         const size = cell.sizes[gate];
         this.row(
-          [gate, arrow, held[gate] && make("b", { title: say("held") }, "*")],
+          [
+            gate === "candidate" ? inBoth(say, gate) : gate,
+            arrow,
+            held[gate] && make("b", { title: say("held") }, "*"),
+          ],
           `small.${lineColor(cell, gate)}`,
           (step) => this.line(layer, half, gate, step, size, "gates"),
         );
@@ -232,6 +259,8 @@ export class Overview {
       this.heads[step].classList.toggle("skipped", isMasked);
       this.heads[step].title = isMasked ? page.say("masked") : "";
     }
+    for (const [step, verdict] of this.verdicts.entries())
+      verdict.textContent = verdictAt(page, this.chain.at(-1), sequence, step);
     const { slopes } = page;
     for (const { bar, index } of this.matters) {
       const slope = slopes.layer === this.chain[0] && this.sequence === page.sequence ? Math.abs(slopes.x[index]) : 0;
@@ -261,6 +290,3 @@ export class Overview {
     next.element.focus();
   }
 }
-
-/** Return a name that may break at its underscores. */
-export const broken = (name) => name.split(/(?<=_)/).flatMap((part, index) => (index ? [make("wbr"), part] : [part]));

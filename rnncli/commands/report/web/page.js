@@ -3,7 +3,7 @@
 import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { undoControls } from "./controls.js";
-import { Drawing } from "./diagram.js";
+import { Drawing, SHORT } from "./diagram.js";
 import { choose, digits, make, speaker, toggle } from "./dom.js";
 import { effectsOf, explain, explainPart } from "./explain.js";
 import { addressOf, flatIndex, indicesOf, Model } from "./layer.js";
@@ -168,7 +168,7 @@ class Page {
     const panel = sheet(this, make("div.beside", this.equation.element, this.returned.element, this.code.element));
     const isBeside = size === "middle";
     root.replaceChildren(
-      make("header.top", this.title, this.switches(), this.undoing.element),
+      make("header.top", this.switches(), this.title, !this.isNarrow && this.undoing.element),
       make("div.tools", this.controls(), !this.isNarrow && colorKey(this)),
       make(
         "div.picture",
@@ -214,13 +214,17 @@ class Page {
     const target = () => ({ layer, half, line, sequence, step: step(), unit: unit() });
     const address = () => addressOf(target());
     const read = () => this.model.lineValue(target(), this.done(layer, sequence));
+    const scale = () => this.scaleOfLine(layer, half, line);
     const at = {
       ...{ layer, half, line, sequence },
       get step() {
         return step();
       },
+      get unit() {
+        return unit();
+      },
     };
-    return { address, read, scale: () => this.scaleOfLine(layer, half, line), line: at, ...more };
+    return { address, read, scale, line: at, ...more };
   }
 
   scaleOfLine(layer, half, line) {
@@ -232,6 +236,22 @@ class Page {
   isMasked({ layer, half, step, sequence }) {
     const { mask } = this.done(layer, sequence).halves[half];
     return Boolean(mask && !mask[step]);
+  }
+
+  /** Return what is said of a gate at a masked step, where it is not computed; null of any other number. */
+  maskedText(target) {
+    const { layer, half, line, step, sequence, unit } = target;
+    const { states, shapes, axes } = layer.halves[half].cell;
+    if (step < 0 || states.includes(line) || !this.isMasked(target)) return null;
+    const at = { ...this.at };
+    for (const [axis, index] of indicesOf(shapes[line], unit).entries()) at[axes[line][axis]] = index;
+    const [state] = states;
+    const kept = flatIndex(
+      shapes[state],
+      axes[state].map((axis) => at[axis]),
+    );
+    const value = this.model.lineValue({ ...target, line: state, unit: kept }, this.done(layer, sequence));
+    return this.say("masked: {state} stays {value}", { state: SHORT[state] ?? state, value: digits(value, 2) });
   }
 
   showTexts() {
@@ -267,10 +287,10 @@ class Page {
       flag("return_sequences", "sequences", flags.sequences),
       flag("return_state", "state", flags.state),
       canWrap && flag("Bidirectional", "bidirectional", flags.bidirectional),
-      canWrap &&
+      layer.switches.includes("reset_after") && flag("reset_after", "resetAfter", layer.resetAfter),
+      canWrap && // last, so that no switch moves when it comes
         flags.bidirectional &&
         choose(make("code", "merge_mode"), options, flags.merge, "switch-merge", set("merge")),
-      layer.switches.includes("reset_after") && flag("reset_after", "resetAfter", layer.resetAfter),
     );
   }
 
@@ -301,6 +321,7 @@ class Page {
       "div.controls",
       steps > 1 && button,
       steps > 1 && make("label.toggle", make("span.unseen", say("time step")), slider, out),
+      this.isNarrow && this.undoing.element,
       this.large && number(say("unit"), "units", units),
       this.large && headsOf(cell).map(([axis, size]) => number(axis, axis, size)),
       this.large && number(say("feature"), "features", features),
@@ -401,7 +422,7 @@ class Page {
 
   /** Open a number; part: the part of its equation to explain, such as a product. */
   open(address, part = null) {
-    if (address === this.chosen && part === this.part) return;
+    if (address === this.chosen && part === this.part && !this.about) return;
     if (address !== this.chosen) this.trail = [...this.trail, this.chosen].slice(-20);
     this.choose(address, part);
   }
@@ -414,8 +435,7 @@ class Page {
 
   choose(address, part = null) {
     const { model, layer } = this;
-    this.chosen = address;
-    this.part = part;
+    Object.assign(this, { chosen: address, part, about: null });
     const target = model.locate(address);
     const isOther = target.layer !== layer && (target.kind !== "x" || target.layer.source !== null);
     if (isOther) this.layer = target.layer;
@@ -435,7 +455,9 @@ class Page {
   }
 
   textOf(address) {
-    return `${address} = ${digits(this.model.value(address), 4)}`;
+    const target = this.model.locate(address);
+    const masked = target.kind === "line" && this.maskedText(target);
+    return masked ? `${address} ${masked}` : `${address} = ${digits(this.model.value(address), 4)}`;
   }
 
   /** Say what changed to those who do not see it. */

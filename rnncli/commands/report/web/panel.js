@@ -4,7 +4,7 @@ import { clip } from "./activations.js";
 import { list } from "./cell.js";
 import { holdControl } from "./controls.js";
 import { copy, digits, make, numberField, refill, scroll } from "./dom.js";
-import { explain, fullBar, inputAddress } from "./explain.js";
+import { explain, fullBar, inputAddress, realStep } from "./explain.js";
 import { flatIndex, indicesOf } from "./layer.js";
 import { ownAxes } from "./maps.js";
 import { caseOf, commandOf, describeTensors, expressionOf, isChanged, isTurned, setWeight } from "./settings.js";
@@ -58,6 +58,7 @@ export function equationPanel(page) {
 
 function equation(page) {
   const { model, chosen } = page;
+  if (page.about) return aboutColor(page);
   if (page.part) return partOfEquation(page);
   const explained = explain(model, chosen);
   const { kind, color, value, from, tokens, terms, symbols } = explained;
@@ -73,12 +74,12 @@ function equation(page) {
     make(
       "p.value",
       make(`span.${color}`, chosen),
-      " = ",
-      make("b", kind === "unused" ? "—" : digits(value, 3)),
+      kind !== "unused" && [" = ", make("b", digits(value, 3))],
       isOutput && make("span.answer", answerOf(page, value)),
       movedBy(page, value),
     ),
     changedMost(page),
+    kind === "unused" && make("p", page.maskedText(target)),
     sentence && make("p.dim", sentence),
     kind === "x" && inputField(page),
     ["line", "held", "same"].includes(kind) && holdControl(page, explained),
@@ -87,6 +88,17 @@ function equation(page) {
     tokens.length > 0 && written(page, explained),
     ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
     ...(kind === "x" || kind === "unused" ? [] : dependence(page)),
+  ];
+}
+
+/** Return what a color stands for. */
+function aboutColor(page) {
+  const { kind, name, text } = page.about;
+  const { chosen } = page;
+  return [
+    make("p.back", make("button.link", { key: "whole", onclick: () => page.open(chosen) }, `← ${chosen}`)),
+    make("h2", make(`span.${kind}`, name)),
+    make("p", text),
   ];
 }
 
@@ -403,11 +415,19 @@ function returned(page, tensor, { meaning, equals, shape }, numbers) {
       " ",
       make("span.shape", `(${shape.join(", ")})`),
     ),
-    make("p.dim", meaning),
+    make("p.dim", readLast(page, tensor) ?? meaning),
     bidirectional && tensor.state === undefined && MERGED[merge] && make("p.dim", MERGED[merge]),
     make("div.halves", tables),
     equals.map((claim) => make("p.dim.claim", `= ${claim}`)),
   );
+}
+
+/** Return when the number of a backward half's last state was read; null of any other tensor. */
+function readLast({ say, model, layer, sequence }, { half, isSequence }) {
+  if (half !== "backward" || isSequence) return null;
+  const done = model.done(layer, sequence).halves.backward;
+  const last = done.order.at(-1);
+  return say("backward, read last (t={step})", { step: realStep(done, last) ?? last });
 }
 
 /** Return the indices that are shown of an axis: all, or those around one of them. */

@@ -1,6 +1,6 @@
 // How to read the picture: the key of its colors, and sentences.
 
-import { make, rich } from "./dom.js";
+import { inBoth, make, rich } from "./dom.js";
 import { lineColor } from "./explain.js";
 
 // The equations of which the legend says more.
@@ -16,25 +16,32 @@ function orderOfSteps({ say, layer }, last) {
   return forward.backwards ? say("It reads backwards, from t={last} to t=0.", { last }) : "";
 }
 
-/** Return the color key: what is in the picture, and no more. */
-export function colorKey({ say, chain, model }) {
+/** Return the color key: what is in the picture, and no more.  A click on a color says what it stands for. */
+export function colorKey(page) {
+  const { say, chain, model } = page;
   const cells = chain.flatMap((layer) => model.halvesOf(layer).map((half) => layer.halves[half].cell));
   const kinds = new Set(cells.flatMap((cell) => [...cell.traced, ...cell.states].map((line) => lineColor(cell, line))));
   const names = {
-    gate: say("gate, 0 to 1"),
-    candidate: say("candidate"),
-    cell: say("cell state"),
-    hidden: say("hidden state"),
-    input: say("input"),
-    below: say("below 0"),
-    changed: say("just changed"),
+    gate: [say("gate, 0 to 1"), say("How much of each number passes: 0 nothing, 1 all of it.")],
+    candidate: [inBoth(say, "candidate"), say("The new value that could be written into the state.")],
+    cell: [say("cell state"), say("What the layer remembers from one step to the next.")],
+    hidden: [say("hidden state"), say("The layer's answer. The step read next uses it, too.")],
+    input: [
+      say("input"),
+      say("What the layer reads at a step. An orange bar: how much the chosen number depends on it."),
+    ],
+    below: [say("below 0"), say("A number below 0 is blue, whatever it is.")],
+    changed: [say("just changed"), say("The last change moved this number.")],
   };
   const shown = Object.entries(names).filter(
     ([kind]) => kinds.has(kind) || ["input", "below", "changed"].includes(kind),
   );
   return make(
     "p.key",
-    shown.map(([kind, name]) => make(`span.${kind}`, make("i"), name)),
+    shown.map(([kind, [name, text]]) => {
+      const onclick = () => page.show({ about: { kind, name, text } });
+      return make(`button.${kind}`, { key: `key-${kind}`, onclick }, make("i"), name);
+    }),
   );
 }
 

@@ -103,13 +103,14 @@ export function setWord(model, layer, sequence, step, word, vector) {
   layer.steps = layer.steps.map((names, other) => (other === sequence ? names.with(step, word) : names));
 }
 
-/** Put a sentence in place of a sequence; shorter ones are padded after their end.  What is masked or held stays so. */
+/** Put a sentence in place of a sequence, and its mask; shorter ones are padded after their end.  What is held stays so. */
 export function setSentence(model, layer, sequence, sentence, words) {
   touch(model);
   const [batch, before, features] = layer.x.shape;
   const rows = layer.steps.map((names, other) => (other === sequence ? sentence : names.filter(Boolean)));
   const steps = Math.max(...rows.map(({ length }) => length));
-  const isMasked = (other, step) => layer.mask && layer.steps[other][step] && !layer.mask[other * before + step];
+  const isMasked = (other, step) =>
+    layer.mask && other !== sequence && layer.steps[other][step] && !layer.mask[other * before + step];
   const isRead = rows.flatMap((row, other) =>
     list(steps, (step) => Number(step < row.length && !isMasked(other, step))),
   );

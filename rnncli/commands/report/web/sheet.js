@@ -7,6 +7,13 @@ const HEIGHTS = ["peek", "half", "full"];
 // How far a finger goes, in pixels, before a touch is a swipe.
 const FLICK = 30;
 
+/** Return the chosen number in the picture where it is in view, so that it stays above the sheet. */
+const inView = ({ root }) =>
+  [...root.querySelectorAll(".picture .chosen")].find((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight;
+  });
+
 /** Return the panel around its content. */
 export function sheet(page, content) {
   const { say } = page;
@@ -17,7 +24,7 @@ export function sheet(page, content) {
     element.dataset.sheet = height;
     handle.setAttribute("aria-expanded", String(height !== "peek"));
     if (height === "peek") element.lastChild.scrollTop = 0;
-    else (page.cell.element.querySelector(".chosen") ?? page.cell.element).scrollIntoView({ block: "end" });
+    else inView(page)?.scrollIntoView({ block: "nearest" });
   };
   const isPeek = () => element.dataset.sheet === "peek";
   const toggle = () => set(isPeek() ? "half" : "peek");
