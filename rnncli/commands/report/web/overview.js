@@ -48,7 +48,7 @@ export class Overview {
     );
     this.heads = this.row("", "head", (step) => this.head(step));
     if (page.model.data.words)
-      this.row(page.isNarrow ? "" : page.say("word"), "input", (step) => wordPicker(page, step, sequence));
+      this.row(page.isNarrow ? "" : page.say("word"), "input.pick", (step) => wordPicker(page, step, sequence));
     const isJudged = page.model.data.answers && page.done(this.chain.at(-1), sequence).width === 1;
     this.verdicts = isJudged
       ? this.row(page.isNarrow ? "" : page.say("verdict"), "input", () => make("span.verdict"))
