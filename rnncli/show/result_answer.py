@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import groupby, repeat
 from typing import Any
 
 from rnncli.errors import Message, Text
-from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
+from rnncli.result import ChunkedTensor, Label, ModelHead, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.documents import NestedNumbers, NestedTexts, Sizes
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
 from rnncli.show.visible import visible
-from rnncli.show.wording import meaning
+from rnncli.show.wording import STATES, meaning
 from rnncli.specs import configs_of, expression_of, expressions_of, to_config
 from rnncli.values import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
 
@@ -119,6 +119,26 @@ def title(specs: tuple[Spec, ...], view: View) -> Line:
 def note(pieces: Iterable[str], view: View) -> Line:
     """Return remarks on one line."""
     return line(marks(view).dot.join(pieces), "dim")
+
+
+def variables_of(outputs: Iterable[TensorInfo]) -> dict[Label, str]:
+    """Return the variable to which `outputs, h, c = layer(x)` assigns each tensor that a layer returns."""
+    variables = {}
+    for label in (info.label for info in outputs):
+        state = label.part[0] if label.part in STATES else label.part
+        cell = "" if label.cell is None else label.cell
+        last = f"{label.direction[:1]}{state}{cell}"
+        variables[label] = last if label.last else label.direction or "outputs"
+    return variables
+
+
+def unpacking(variables: Mapping[Label, str]) -> tuple[Line, ...]:
+    """Return `outputs, h, c = layer(x)`; nothing without variables."""
+    targets = []
+    for cell, labels in groupby(variables, key=lambda label: label.cell):
+        names = ", ".join(variables[label] for label in labels)
+        targets.append(names if cell is None else f"[{names}]")  # a list for each cell of RNN's list
+    return (line(f"{', '.join(targets)} = layer(x)"),) if targets else ()
 
 
 def input_text(shape: Shape, dtype: str, view: View) -> str:

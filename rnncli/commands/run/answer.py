@@ -26,9 +26,11 @@ from rnncli.show.result_answer import (
     tensor_fields,
     tensor_listing,
     title_of,
+    unpacking,
+    variables_of,
 )
 from rnncli.show.visible import name_text
-from rnncli.show.wording import STATES, brief
+from rnncli.show.wording import brief
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
@@ -97,12 +99,7 @@ class RunAnswer(ResultAnswer):
 
         The first note says how Keras unpacks the tensors: `outputs, h, c = layer(x)`.
         """
-        by_cell = groupby(self._variables.items(), key=lambda item: item[0].cell)
-        names = [(cell, [name for _, name in items]) for cell, items in by_cell]
-        target = ", ".join(  # Keras returns the states of each cell of a list as a list
-            ", ".join(own) if cell is None else f"[{', '.join(own)}]" for cell, own in names
-        )
-        notes = *([line(f"{target} = layer(x)")] if names else []), *notes_of(self.result, view, self.line)
+        notes = *unpacking(self._variables), *notes_of(self.result, view, self.line)
         return Page(title_of(self.result, view, self.line), notes, self._tables(view))
 
     def records(self, view: View) -> Records:
@@ -129,14 +126,7 @@ class RunAnswer(ResultAnswer):
         called = result.all_layers or any(tensor.label.call for tensor in result.outputs)
         if called or result.model or result.agreement or result.assumed or self.line is not None:
             return {}
-        names = {}
-        for label in (info.label for info in Stack(result.specs).outputs(result.input_shape)):
-            state = label.part[0] if label.part in STATES else label.part
-            cell = "" if label.cell is None else label.cell
-            names[label] = (
-                f"{label.direction[:1]}{state}{cell}" if label.last else label.direction or "outputs"
-            )
-        return names
+        return variables_of(Stack(result.specs).outputs(result.input_shape))
 
     def _objects(self, tensors: Sequence[NamedTensor], view: View) -> list[dict[str, Any]]:
         if not self.stats:

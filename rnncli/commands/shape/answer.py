@@ -14,7 +14,15 @@ from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.documents import HEAD, LAYERS, TENSOR, Sizes
 from rnncli.show.page import Line, Page, Span, View
-from rnncli.show.result_answer import EQUALS, input_text, note, tensor_fields, title
+from rnncli.show.result_answer import (
+    EQUALS,
+    input_text,
+    note,
+    tensor_fields,
+    title,
+    unpacking,
+    variables_of,
+)
 from rnncli.show.wording import name_layer
 from rnncli.specs import configs_of, describe, expression_of
 from rnncli.values import Shape, Spec, known_sizes
@@ -128,7 +136,11 @@ class ShapeAnswer(Answer):
                 tables.append(listing.table(view, titled, {"total": _count(layer.parameters, view)}))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         total: Line = (Span(words, "dim"), Span(_count(report.parameters, view), "strong"))
-        notes: tuple[Line, ...] = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
+        is_last_alone = all(output.label.layer is None for output in report.outputs)
+        notes: tuple[Line, ...] = (
+            *(unpacking(variables_of(report.outputs)) if is_last_alone else ()),
+            note([input_text(report.input_shape, report.input_dtype, view)], view),
+        )
         if report.state_size is not None:
             state_note = Message("states of one sequence: {count} numbers", count=f"{report.state_size:,}")
             notes = (*notes, note([view.say(state_note)], view))
