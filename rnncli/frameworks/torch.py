@@ -38,6 +38,8 @@ FRAMEWORK = "PyTorch"
 PACKAGE = "torch.nn"
 SUFFIXES = (".pt", ".pth")
 
+STATE = re.compile(r"([hc])_?[0n]")
+"""The names of states: `h_0` for a state that a layer takes, `h_n` for a state that it returns."""
 NAME = re.compile(
     r"(?:(?P<path>.*)\.)?(?P<role>weight|bias|w|b)_(?P<which>ih|hh|hr)(?:_l(?P<layer>\d{1,6}))?(?P<back>_reverse)?",
     re.IGNORECASE | re.DOTALL,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.models.graph import Graph, Modules, Program
-from rnncli.models.weight_files.inputs import find_embeddings
+from rnncli.models.weight_files.model import find_embeddings
 from rnncli.values import Array
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """A zip file with a name that ends so is for the reader of Keras's files, whatever its suffix."""
 READERS = {
-    "checkpoint": "rnncli.models.weight_files.checkpoint:read",
+    "checkpoint": "rnncli.models.weight_files.readers:read_checkpoint",
     "json": "rnncli.models.weight_files.readers:read_json",
     "keras": "rnncli.models.keras.reader:read",
     "npz": "rnncli.models.weight_files.readers:read_npz",

@@ -12,12 +12,11 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnncli.errors import InputError, Message, Text, inside
-from rnncli.frameworks.torch import PACKAGE, find_chains
+from rnncli.frameworks.torch import PACKAGE, STATE, find_chains
 from rnncli.layers.shape_checks import order_states
 from rnncli.models.graph import Module
 from rnncli.models.live.recording import LiveCall, flatten, require_states
 from rnncli.models.weight_files.recognize import to_module
-from rnncli.models.weight_files.states import PYTORCH_STATE
 from rnncli.values import Array, format_shape
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -137,7 +136,7 @@ def _order_states(model: Any, states: Mapping[str, Any], kinds: int) -> list[Any
         for index in range(layers)
         for state in _name_states(kinds, 2 if getattr(model, "bidirectional", False) else 1)
     ]
-    if all(map(PYTORCH_STATE.fullmatch, states)):
+    if all(map(STATE.fullmatch, states)):
         states, names = {state[0]: array for state, array in states.items()}, [*"hc"[:kinds]]
     with inside("initial_state"):
         return order_states({state.removeprefix(f"{name}/"): array for state, array in states.items()}, names)

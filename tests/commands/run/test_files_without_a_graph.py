@@ -39,11 +39,11 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.models.weight_files import by_torch
+    from rnncli.models.weight_files import model
 
-    known = by_torch.run_torch
+    known = model.run_torch
     monkeypatch.setattr(
-        by_torch, "run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
+        model, "run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
     )
     with pytest.raises(DisagreementError, match=r"lstm/hidden_states differs from PyTorch"):
         package.run(X, model=saved(nn.LSTM(3, 2), tmp_path / "model.pt"), check=True)
