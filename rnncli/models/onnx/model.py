@@ -1,7 +1,9 @@
 """An ONNX model and its inputs, as the Cases of its recurrent nodes.
 
 ONNX Runtime computes the inputs of each recurrent node; rnncli computes the outputs step by step, and they
-must agree with the outputs of ONNX Runtime.
+must agree with the outputs of ONNX Runtime.  A node in float16 is computed in float32, as ONNX Runtime does.
+ONNX Runtime computes a node in float64 in float32, too, and the numbers are compared there; rnncli computes
+it in float64.
 """
 
 from __future__ import annotations
@@ -9,20 +11,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from rnncli.compute.compare import measure
 from rnncli.errors import EngineError, InputError, LayerError, Message, Text, format_names
+from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case, to_dtype
+from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
 from rnncli.models.graph import ModelInput, model_option, name_loops
 from rnncli.models.inputs import empty_input
 from rnncli.models.layer_cases import name_outputs
-from rnncli.models.onnx import calls, runtime
-from rnncli.models.onnx.calls import NodeCall
+from rnncli.models.onnx import nodes as onnx_nodes
+from rnncli.models.onnx import runtime
 from rnncli.models.onnx.nodes import inputs_of, is_recurrent, nodes_in
+from rnncli.result import Result
 from rnncli.values import Array, Dimension, Shape
 
 if TYPE_CHECKING:
+    from rnncli.models import Compute
     from rnncli.models.graph import Program
     from rnncli.models.summary import Summary
 
@@ -32,6 +42,12 @@ NOTES = {
     "float64": "{names}: computed in float64; ONNX Runtime has only float32 for it, in which the two agree.",
 }
 """What is said of nodes that ONNX Runtime computes in another type than the file says, by that type."""
+TOLERANCE = 1e-5
+"""Tolerance between two float32 computations, absolute and relative."""
+LENGTHS = 4
+"""The index of the input sequence_lens."""
+ROUNDING_FACTOR = 16
+"""Rounding grows with the steps; this multiple of the rounding error of rnncli's computation is allowed."""
 
 
 class Model(SavedModel):
@@ -110,8 +126,8 @@ class Model(SavedModel):
         parts, masks = [], []
         types: dict[str, list[str]] = {}
         for name, given in prepared.node_calls(names).items():
-            case = calls.build_node_case(given)
-            result = calls.compute_and_compare(given, case, request.compute)
+            case = build_node_case(given)
+            result = compute_and_compare(given, case, request.compute)
             rounds_to = given.dtype if given.dtype == "float16" else ""
             parts.append(LayerUse(name, case, result, rounds_to=rounds_to))
             if case.mask is not None:
@@ -157,7 +173,7 @@ class Model(SavedModel):
         returned = {
             f"{name}/{tensor}": array
             for name, given in prepared.node_calls(names).items()
-            for tensor, array in calls.list_returns(given).items()
+            for tensor, array in list_returns(given).items()
         }
         try:
             return prepared.other_outputs() | returned
@@ -244,9 +260,11 @@ class _Prepared:
             if sequence.shape[1]:
                 outputs = runtime.values_in_float32(self.model, node, inputs)
             else:
-                outputs = calls.empty_outputs(sequence, recurrent, len(node.output))
+                states = np.zeros((len(recurrent), 0, recurrent.shape[-1]), np.float32)
+                steps = np.zeros((len(sequence), *states.shape), np.float32)
+                outputs = (steps, *[states] * (len(node.output) - 1))
             self._settled[node.name] = call = NodeCall(self.nodes[node.name], inputs, outputs)
-            runtime.replace_by_constants(self.graph, node, calls.returned_tensors(call))
+            runtime.replace_by_constants(self.graph, node, returned_tensors(call))
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
@@ -307,8 +325,6 @@ def _with_axes(entry: ModelInput, node: Any, features: int) -> ModelInput:
 
 def _zeros_for(entry: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
     """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
-    import numpy as np
-
     lengths: dict[Dimension, int] = {
         axis: length
         for other in others
@@ -318,3 +334,147 @@ def _zeros_for(entry: ModelInput, others: Iterable[ModelInput], inputs: Mapping[
     }
     shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in entry.shape or (None,)]
     return None if None in shape else np.zeros([length or 0 for length in shape], entry.dtype)
+
+
+class NodeCall(NamedTuple):
+    """A node in a run.
+
+    inputs: X (timesteps, batch, features), W, R, B, sequence_lens, initial_h, initial_c, P; None for an
+        input that the node does not take.
+    outputs: Y (timesteps, directions, batch, units), Y_h and, of an LSTM, Y_c (directions, batch, units),
+        in float32.
+    """
+
+    node: Any
+    inputs: tuple[Array | None, ...]
+    outputs: tuple[Array, ...]
+
+    @property
+    def dtype(self) -> str:
+        """The type in which the file computes the node: float16, float32 or float64."""
+        return str(self.inputs[0].dtype) if self.inputs[0] is not None else "float32"
+
+
+def build_node_case(given: NodeCall) -> Case:
+    """Return the Case that computes the outputs of the node.  Raises LayerError or InputError."""
+    dtype = "float64" if given.dtype == "float64" else "float32"
+    floats = [
+        array if array is None else array.astype(dtype, copy=False)
+        for index, array in enumerate(given.inputs)
+        if index != LENGTHS
+    ]
+    sequence, kernel, recurrent, bias = floats[:4]
+    if sequence is None or kernel is None or recurrent is None or not len(sequence):
+        raise empty_input(given.node.name)
+    lengths = given.inputs[LENGTHS]
+    steps = len(sequence)
+    masked = lengths is not None and bool((lengths < steps).any())
+    loop = onnx_nodes.recurrence_of(given.node, recurrent.shape[-1])
+    try:
+        spec = onnx_nodes.layer_of(loop, masked=masked)
+        weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias, floats[-1])
+    except LayerError as error:
+        raise LayerError(
+            "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence
+        ) from None
+    case = Case(
+        Stack((spec.with_option("dtype", dtype),)),
+        inputs=np.ascontiguousarray(sequence.swapaxes(0, 1)),
+        mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
+        initial_state=_states(given),
+        weights=weights,
+        seed=None,
+    )
+    return check_case(case)
+
+
+def _states(given: NodeCall) -> tuple[Array, ...] | None:
+    """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
+    lengths, *states = given.inputs[4 : 7 if given.node.op_type == "LSTM" else 6]
+    if all(state is None for state in states):
+        return None
+    like = given.outputs[1]
+    full = [np.zeros_like(like) if state is None else state for state in states]
+    if lengths is not None:
+        full = [np.where((lengths > 0)[None, :, None], state, 0) for state in full]
+    return tuple(state[direction] for direction in range(len(like)) for state in full)
+
+
+def list_returns(given: NodeCall) -> dict[str, Array]:
+    """Return everything that the node can return, by each name under which it may be shown."""
+    sequence, *states = given.outputs
+    returned = {
+        "hidden_states": np.concatenate(list(sequence.transpose(1, 2, 0, 3)), axis=-1),
+        "hidden_state": np.concatenate(list(states[0]), axis=-1),
+    }
+    directions = ("",) if len(states[0]) == 1 else ("forward_", "backward_")
+    for index, direction in enumerate(directions):
+        for part, state in zip(("hidden", "cell"), states, strict=False):
+            returned[f"{direction}last_{part}_state"] = state[index]
+    return returned
+
+
+def returned_tensors(given: NodeCall) -> tuple[Array, ...]:
+    """Return Y, Y_h and, of an LSTM, Y_c as rnncli computes them, in the type of the node's input."""
+    from rnncli import compute
+
+    case = build_node_case(given)
+    case = case._replace(stack=case.stack.with_everything())
+    arrays = {tensor.name: tensor.values for tensor in compute.run(case, "numpy").outputs}
+    directions = ("",) if len(given.outputs[1]) == 1 else ("forward_", "backward_")
+    halves = np.split(arrays["hidden_states"], len(directions), axis=-1)
+    sequence = np.stack(halves).transpose(2, 0, 1, 3)
+    states = (
+        np.stack([arrays[f"{direction}last_{part}_state"] for direction in directions])
+        for part in ("hidden", "cell")[: len(given.outputs) - 1]
+    )
+    return tuple(array.astype(given.dtype) for array in (sequence, *states))
+
+
+def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result | None:
+    """Return the result of the Case; None if it is not what was compared.
+
+    All tensors that the node can return are compared in float32, also those that the model does not use.
+    Raises EngineError if the numbers differ by more than rounding explains.
+    """
+    if case.inputs.dtype == "float64":
+        compute_and_compare(given, to_dtype(case, "float32"), compute)
+        return None
+    full = case._replace(stack=case.stack.with_everything())
+    result = compute(full)
+    theirs = list_returns(given)
+    ours = {tensor.name: tensor.values for tensor in result.outputs}
+    if not _agrees(ours, theirs, {}):
+        allowed = _estimate_rounding(full, ours)
+        if not _agrees(ours, theirs, allowed):
+            gaps = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
+            largest = max(gap.absolute for gap in gaps)
+            what = "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}."
+            advice = "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there."
+            raise EngineError(what, advice, name=given.node.name, largest=largest)
+    return result if full.stack == case.stack else None
+
+
+def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
+    for name, array in ours.items():
+        other = theirs[name]
+        with np.errstate(all="ignore"):
+            bound = TOLERANCE * (1 + np.abs(other)) + allowed.get(name, 0)
+            same = (array == other) | (np.isnan(array) & np.isnan(other)) | (np.abs(array - other) <= bound)
+        if array.shape != other.shape or not same.all():
+            return False
+    return True
+
+
+def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
+    """A sequence has the largest error of all its steps: two programs round differently at each step."""
+    from rnncli import compute
+
+    exact = {tensor.name: tensor.values for tensor in compute.run(to_dtype(case, "float64"), "numpy").outputs}
+    errors = {}
+    for name, array in ours.items():
+        with np.errstate(all="ignore"):
+            apart = np.nan_to_num(np.abs(array - exact[name]), nan=0.0, posinf=0.0)
+        axes = tuple(range(1, apart.ndim))
+        errors[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
+    return errors

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
 from rnncli.commands.conformance.kit import model_of
 from rnncli.commands.conformance.oracle import compute, flip, readings
-from rnncli.models.onnx.calls import NodeCall, returned_tensors
+from rnncli.models.onnx.model import NodeCall, returned_tensors
 from rnncli.values import Array
 
 ONNX = tuple(map(int, onnx.__version__.split(".")[:2]))
