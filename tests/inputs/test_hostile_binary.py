@@ -22,7 +22,7 @@ from reader_sources import read
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source, read_states, read_tensor
 from rnncli.inputs.formats import npy as npy_format
-from rnncli.models.keras import hdf5 as _hdf5
+from rnncli.models.keras import file as _hdf5
 from rnncli.models.keras import reader as keras_models
 from rnncli.models.weight_files import keras_weights as weights_only
 from rnncli.models.weights import read_weights

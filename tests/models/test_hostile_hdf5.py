@@ -17,7 +17,7 @@ from limits import PATIENCE
 
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
-from rnncli.models.keras import hdf5
+from rnncli.models.keras import file as keras_file
 from rnncli.models.weights import read_keras_layers, read_weights
 from rnncli.process import child_process
 
@@ -182,15 +182,15 @@ def assert_no_child() -> None:
 def test_crash_loop_and_explosion_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
 ) -> None:
-    monkeypatch.setattr(hdf5, "_FileWalk", broken)
-    monkeypatch.setattr(hdf5, "SECONDS", 0.5)
+    monkeypatch.setattr(keras_file, "_FileWalk", broken)
+    monkeypatch.setattr(keras_file, "SECONDS", 0.5)
     assert said in refusal_of(write_lstm(tmp_path / "w.h5", dataset_of(KERNEL)))
     assert_no_child()
 
 
 def test_a_library_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5, "_FileWalk", lambda *_: time.sleep(60))
-    monkeypatch.setattr(hdf5, "SECONDS", 0.1)
+    monkeypatch.setattr(keras_file, "_FileWalk", lambda *_: time.sleep(60))
+    monkeypatch.setattr(keras_file, "SECONDS", 0.1)
     monkeypatch.setattr(child_process, "PATIENCE", 1)
     assert "it took too long" in refusal_of(write_lstm(tmp_path / "w.h5", dataset_of(KERNEL)))
     assert_no_child()
@@ -207,8 +207,8 @@ def test_a_crash_is_no_want_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         time.sleep(0.7)
         os.kill(os.getpid(), signal.SIGSEGV)
 
-    monkeypatch.setattr(hdf5, "_FileWalk", crash)
-    monkeypatch.setattr(hdf5, "SECONDS", 0.5)
+    monkeypatch.setattr(keras_file, "_FileWalk", crash)
+    monkeypatch.setattr(keras_file, "SECONDS", 0.5)
     assert "the HDF5 library could not read it" in refusal_of(
         write_lstm(tmp_path / "w.h5", dataset_of(KERNEL))
     )
@@ -229,7 +229,7 @@ def test_the_child_opens_nothing() -> None:
 def test_the_numbers_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also more than the library may take beyond the largest dataset."""
     kernel = np.arange(3_000_000, dtype=">f8").reshape(1000, 3000)
-    monkeypatch.setattr(hdf5, "SPACE", 2**24)
+    monkeypatch.setattr(keras_file, "SPACE", 2**24)
     (layer,) = read_keras_layers(Source("w", path=write_lstm(tmp_path / "w.h5", dataset_of(kernel))))
     np.testing.assert_array_equal(layer.weights[0], kernel)
     np.testing.assert_array_equal(layer.weights[2], BIAS)

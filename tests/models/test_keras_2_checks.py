@@ -14,7 +14,7 @@ from rnncli.errors import EngineError, write
 from rnncli.locale import translate
 from rnncli.models import ModelRequest
 from rnncli.models.keras import model as keras
-from rnncli.models.keras.process import first_sentence
+from rnncli.models.keras.by_keras import first_sentence
 
 pytest.importorskip("tf_keras")
 

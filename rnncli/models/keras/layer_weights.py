@@ -16,7 +16,7 @@ from rnncli.values import format_shape
 
 if TYPE_CHECKING:
     from rnncli.models.graph import Node
-    from rnncli.models.keras.hdf5 import FileContents, Group
+    from rnncli.models.keras.file import FileContents, Group
     from rnncli.values import Array
 
     Arrays = list[tuple[str, Array]]

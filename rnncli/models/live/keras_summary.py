@@ -14,8 +14,8 @@ import numpy as np
 from rnncli.errors import Message, Text, format_names
 from rnncli.models.graph import Graph, ModelInput
 from rnncli.models.inputs import fit_shape
+from rnncli.models.keras.model import summarize_graph as summarize_graph
 from rnncli.models.keras.reader import graph_of
-from rnncli.models.keras.summary import summarize as summarize_graph
 from rnncli.models.live.keras_held import Held, find_layers
 from rnncli.models.live.keras_layers import describe, is_recurrent
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, class_text

@@ -21,7 +21,7 @@ from rnncli.models.weight_files import recognize
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
-    from rnncli.models.keras.hdf5 import FileContents
+    from rnncli.models.keras.file import FileContents
     from rnncli.values import Array
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]

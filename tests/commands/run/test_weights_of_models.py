@@ -9,7 +9,7 @@ import pytest
 from command import Run
 from oracle import keras
 
-from rnncli.models.keras import hdf5
+from rnncli.models.keras import file as hdf5
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +129,7 @@ def test_the_numbers_are_read_once(
     path = tmp_path / f"model.{suffix}"
     plain().save(path)
     read: list[int] = []
-    child = hdf5.read
+    child = hdf5.read_hdf5
 
     def counting(*args: Any, **options: Any) -> Any:
         found = child(*args, **options)
@@ -137,6 +137,6 @@ def test_the_numbers_are_read_once(
         read.append(older + sum(len(arrays) for _, arrays in found.root.cells()))
         return found
 
-    monkeypatch.setattr(hdf5, "read", counting)
+    monkeypatch.setattr(hdf5, "read_hdf5", counting)
     assert note(rnncli, path) is not None
     assert [count for count in read if count] == [5]
