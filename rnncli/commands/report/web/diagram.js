@@ -242,7 +242,7 @@ export class Drawing {
         drag: layer.source === null ? stepped(unit) : null,
       });
     return [
-      make("span.x-name", this.box({ ...shape, x: shape.x - shape.wide / 2 - 24, wide: 40 }), "x[t]"),
+      this.isWide && make("span.x-name", this.box({ ...shape, x: shape.x - shape.wide / 2 - 24, wide: 40 }), "x[t]"),
       opensNearest(make("div.at.xs", this.box(shape), Array.from({ length: rows }, add))),
     ];
   }
@@ -266,11 +266,13 @@ export class Drawing {
   }
 
   /** Return where the number of an operator stands behind it: 1 above, -1 below, 0 where another shape leaves no room. */
-  cornerFor({ x, y, wide }) {
+  cornerFor(shape) {
+    const { x, y, wide } = shape;
     const isFree = (corner) =>
       this.layout.shapes.every((other) => {
         const [dx, dy] = [(other.x - x) * this.scale - wide / 2 - 17, other.y - (y - 13 * corner)];
-        return Math.abs(dx) > other.wide / 2 + 15 || Math.abs(dy) > other.high / 2 + 6;
+        const half = (other.wide / 2) * (other.tree ? 1 : this.scale); // an operator keeps its size
+        return other === shape || Math.abs(dx) > half + 19 || Math.abs(dy) > other.high / 2 + 6;
       });
     return [1, -1].find(isFree) ?? 0;
   }
