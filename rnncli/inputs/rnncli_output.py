@@ -14,7 +14,7 @@ AGAIN = Message("Write it again: rnncli trace -f json")
 ONLY_JSON = Message("Only what `rnncli run --format json` printed can be read back.")
 
 _COLOUR = r"\x1b\[[\d;]*m"
-_INPUT = r"(input|입력) \([\w, ]*\) b?float\d+\b"
+_INPUT = r"(input|입력) \([\w, ]*\) b?float\d+\b|[\w, \[\]]+ = layer\(x\)$"
 """How the second line of a page begins."""
 _NUMBER = r"\w+\[\d[\d, ]*\] = \S"
 """How a page of explain begins."""
