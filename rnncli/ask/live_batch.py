@@ -13,8 +13,15 @@ from rnncli.ask.returned import Alone, Returned
 from rnncli.compute.engines.tensorflow import informative_line
 from rnncli.errors import InputError, Message, RnncliError, Text, format_names
 from rnncli.models import shorten_sentence
-from rnncli.models.live.recording import LiveCall, Recording
-from rnncli.models.live.sequences import Share, count, first_of, is_packed, with_arrays
+from rnncli.models.live.recording import (
+    LiveCall,
+    Recording,
+    Share,
+    count_sequences,
+    first_of,
+    is_packed,
+    with_arrays,
+)
 from rnncli.values import Array
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ class LiveBatch:
         if axis is None:  # a module without this attribute is taken to have the batch first
             is_first = bool(getattr(live.value, "batch_first", True)) or is_packed(self.first)
             axis = 0 if is_first or len(getattr(self.first, "shape", ())) != 3 else 1
-        self.axis, self.size = axis, 0 if self.first is None else count(self.first, axis)
+        self.axis, self.size = axis, 0 if self.first is None else count_sequences(self.first, axis)
         if len(getattr(self.first, "shape", ())) == 2 and hasattr(live.value, "num_layers"):
             self.size = 1  # one sequence of a PyTorch layer, without a batch axis
         self.misread: dict[str, None] = {}

@@ -86,7 +86,7 @@ class LiveObject:
         """Return the gradients of one call, of its output with respect to its input."""
         from rnncli.ask.subject import WholeGradients
 
-        tape = import_module(f"{self.recorder.__name__}_tape").make_tape(batch)
+        tape = self.recorder.make_tape(batch)
         recording: Recording = self.recorder.record(
             self.value,
             _read_input(ask)[0],
@@ -117,9 +117,7 @@ class LiveObject:
     def summarize(self, ask: Ask) -> Summary:
         """Return every layer; a PyTorch module is called if there is an input."""
         call = partial(self.record, ask)
-        summary: Summary = import_module(f"{self.recorder.__name__}_summary").summarize(
-            self.value, _read_input(ask)[0], call
-        )
+        summary: Summary = self.recorder.summarize(self.value, _read_input(ask)[0], call)
         return summary
 
 

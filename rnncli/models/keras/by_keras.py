@@ -406,7 +406,7 @@ def run_in_process(run: KerasRun) -> Any:
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the run returns or raises."""
-    transfer.send(file, lambda: _find(pickle.loads(request)))  # written by `record`
+    transfer.send(file, lambda: _find(pickle.loads(request)))  # written by `run_in_process`
 
 
 def _find(run: KerasRun) -> Any:

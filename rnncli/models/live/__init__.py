@@ -4,11 +4,11 @@ A framework's recorder, `keras.py` or `torch.py`, has
     FRAMEWORK                                   its name, as its users write it
     record(model, given, *, training, at, beside, tape, everything)   the Recording of one call of the object
     other_layers(model)                         what it has besides recurrent layers, `fc (Linear)`
-`keras_summary.py` and `torch_summary.py` have
-    summarize(model, given, call)                   the Summary; `call` calls the object with what is given
+    summarize(model, given, call)               the Summary; `call` calls the object with what is given
+    make_tape(batch)                            the Tape for gradients of this sequence of one call
 given: what the user passes, see `bind`.  training: whether the call is in training.
 at: the layer to record, its name or the path of its attribute; None for every recurrent layer.
-tape: the Tape of the framework (`keras_tape.py`, `torch_tape.py`) for gradients of the call; else None.
+tape: a Tape for gradients of the call; else None.
 everything: whether to record what every other layer returns, too.
 beside: `lengths`, `mask` and `initial_state` as arrays, if they are given.
 """

@@ -1,26 +1,49 @@
 """The recorder of Keras: calls a model or a layer, and notes what each recurrent layer got.
 
 A wrapper in `vars(layer)["call"]` sees every call of a recurrent layer, and of a cell outside of one.
+The summary is of the model's graph, if its config has one; else of all that it holds.  The tape is
+TensorFlow's, or PyTorch's where Keras runs on it.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial, update_wrapper
 from threading import get_ident
 from typing import Any
 
+import keras
 import numpy as np
 
 from rnncli.errors import EngineError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers.plain.time_distributed import entries
 from rnncli.layers.shape_checks import order_states
 from rnncli.layers.stack import Stack
-from rnncli.models.live.keras_held import Held, choose_targets, find_layers, other_layers_in
-from rnncli.models.live.keras_held import other_layers as other_layers
-from rnncli.models.live.keras_layers import LayerDescription, describe, is_cell, is_recurrent
-from rnncli.models.live.keras_state import arrays_in, differ, is_tracing, tensor_of, to_numpy, unchanged
+from rnncli.models.graph import Graph, ModelInput
+from rnncli.models.inputs import fit_shape
+from rnncli.models.keras.model import summarize_graph
+from rnncli.models.keras.reader import graph_of
+from rnncli.models.live.keras_layers import (
+    Held,
+    LayerDescription,
+    arrays_in,
+    choose_targets,
+    describe,
+    differ,
+    find_layers,
+    is_cell,
+    is_recurrent,
+    is_tracing,
+    other_layers_in,
+    tensor_of,
+    to_numpy,
+    unchanged,
+)
+from rnncli.models.live.keras_layers import other_layers as other_layers
 from rnncli.models.live.recording import (
     RECORDING,
     LiveCall,
@@ -35,8 +58,9 @@ from rnncli.models.live.recording import (
     stack_sequences,
     to_mask,
 )
-from rnncli.models.live.tape import Tape
-from rnncli.values import Array
+from rnncli.models.live.tape import BATCH_FIRST, Tape
+from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, class_text
+from rnncli.values import Array, Shape
 
 FRAMEWORK = "Keras"
 BACKENDS = ("tensorflow", "torch")
@@ -92,8 +116,6 @@ def _call(model: Any, arguments: inspect.BoundArguments, *, training: bool) -> A
 
 
 def _name_inputs(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    import keras
-
     if isinstance(model, keras.Function):
         (_, given), *others = arguments.items()
         if isinstance(given, Mapping):
@@ -111,8 +133,6 @@ def _to_array(value: Any) -> Array | None:
 def _arguments(
     model: Any, given: Any, beside: Mapping[str, Any], *, training: bool
 ) -> inspect.BoundArguments:
-    import keras
-
     is_graph = isinstance(model, (keras.Function, keras.Sequential))  # it takes one argument, also a dict
     is_loop = isinstance(model, (keras.layers.RNN, keras.layers.Bidirectional))
     takes_one = is_loop or isinstance(model, keras.Sequential) or (is_graph and len(model.inputs) == 1)
@@ -138,8 +158,6 @@ def _arguments(
 
 
 def _fit_states(model: Any, states: Any, shape: tuple[int, ...]) -> Any:
-    import keras
-
     if isinstance(states, Mapping):
         stack = describe(model, shape, training=False, own=()).stack
         names = [*states] if stack is None else [info.name for info in stack.states(shape)]
@@ -157,8 +175,6 @@ def _fit_states(model: Any, states: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:
-    import keras
-
     backend = keras.backend.backend()
     if backend not in BACKENDS:
         raise EngineError(
@@ -390,8 +406,6 @@ def _complete(call: LiveCall, layer: Any, stack: Stack | None, returned: Any) ->
 
 def _batched(layer: Any, mask: Array | None) -> Any:
     """Return the layer in a TimeDistributed, each of whose steps is an entry of one batch; else the layer."""
-    import keras
-
     inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
     independent = isinstance(inner, (keras.layers.RNN, keras.layers.Bidirectional)) and not inner.stateful
     return inner if independent and (mask is None or mask.ndim == 3) else layer
@@ -401,3 +415,194 @@ def _kept_states(layer: Any) -> tuple[Array, ...]:
     loops = [getattr(layer, name, layer) for name in ("forward_layer", "backward_layer")]
     several = loops if loops[0] is not layer else loops[:1]
     return tuple(arrays_in([loop.states for loop in several if getattr(loop, "stateful", False)]))
+
+
+def summarize(model: Any, given: Any, _call: Callable[[], object]) -> Summary:
+    """Return every layer; the model is not called.  given: the input, which says the free sizes."""
+    title, origin = type(model).__name__, f"Keras {keras.__version__}"
+    if graph := _graph(model):
+        shapes = _shapes(given, [wanted.name for wanted in graph.inputs])
+        for wanted in graph.inputs:
+            if wanted.name in shapes:
+                _require_shape(wanted, shapes[wanted.name])
+        summary = summarize_graph(graph, shapes)
+        kept = _count_optimizer(model)
+        return replace(summary, origin=origin, notes=(), name=title, optimizer_parameters=kept)
+    if is_recurrent(model) and given is not None and (built := _input_shape(model)):
+        sizes = ("batch", *(None for _ in built[1:-1]), built[-1])
+        _require_shape(ModelInput("input", sizes, model.compute_dtype), tuple(np.shape(given)))
+    notes: tuple[Text, ...] = ()
+    if unbuilt := [entry.name for entry in find_layers(model) if not entry.layer.built]:
+        notes = (Message("not built yet, so without weights: {names}", names=format_names(unbuilt)),)
+    return Summary("", origin, (), tuple(_summary_rows(model)), None, notes, title, _count_optimizer(model))
+
+
+def _count_optimizer(model: Any) -> int:
+    """Return how many numbers the optimizer of a compiled model keeps; 0 before its first step."""
+    optimizer = getattr(model, "optimizer", None) if getattr(model, "compiled", False) else None
+    if not getattr(optimizer, "built", False):
+        return 0
+    return sum(int(np.prod(variable.shape)) for variable in getattr(optimizer, "variables", ()))
+
+
+def _graph(model: Any) -> Graph | None:
+    if not isinstance(model, (keras.Sequential, keras.Function)):
+        return None
+    arrays: dict[int, Array] = {}
+
+    def array(weight: Any) -> Array:
+        """Return an array of its shape, without its numbers; the same array for a shared weight."""
+        return arrays.setdefault(id(weight), np.broadcast_to(np.float32(0), weight.shape))
+
+    layers = {
+        layer.name: [
+            (weight.path, array(weight))
+            for weight in (*layer.trainable_weights, *layer.non_trainable_weights)
+        ]
+        for layer in model.layers
+    }
+    with suppress(Exception):  # of a layer of the user's own, whose config cannot be written
+        kind = "Sequential" if isinstance(model, keras.Sequential) else "Functional"
+        config = json.loads(json.dumps(model.get_config(), default=str))
+        return graph_of({"class_name": kind, "config": config}, layers)
+    return None
+
+
+def _shapes(given: Any, names: list[str]) -> dict[str, Shape]:
+    if given is None:
+        return {}
+    named = given if isinstance(given, Mapping) else dict(zip(names, [given], strict=False))
+    if isinstance(given, (list, tuple)) and len(given) == len(names) > 1:
+        named = dict(zip(names, given, strict=True))
+    return {name: tuple(np.shape(value)) for name, value in named.items() if name in names}
+
+
+def _require_shape(model_input: ModelInput, shape: Any) -> None:
+    """Unlike a file, whose batch axis may be left out, the object is called with the input as it is."""
+    if model_input.shape is not None:
+        fit_shape(model_input, (None, *model_input.shape[1:]), np.broadcast_to(np.float32(0), shape))
+
+
+def _summary_rows(model: Any) -> Iterator[LayerRow]:
+    """The layers inside others come first: they count the weights that both have."""
+    counter, layers = WeightCounter(), find_layers(model)
+    wholes = keras.layers.Wrapper, keras.layers.MultiHeadAttention
+    owners = {id(owner) for entry in layers for owner in entry.owners}
+    around: list[Held] = []
+    for entry in layers:
+        if any(is_recurrent(owner) or isinstance(owner, wholes) for owner in entry.owners):
+            continue
+        if entry.is_outermost or id(entry.layer) not in owners:
+            yield _summary_row(entry, counter)
+        else:
+            around.append(entry)
+    rows = (_summary_row(entry, counter) for entry in reversed(around))
+    yield from (row for row in rows if row.parameters)
+
+
+def _summary_row(entry: Held, counter: WeightCounter) -> LayerRow:
+    layer, weights = entry.layer, list(entry.layer.weights)
+    shape, recurrent, spec = _input_shape(layer), is_recurrent(layer), None
+    names = [weight.name for weight in weights]
+    if recurrent and shape is not None and len(shape) == 3:
+        stack = describe(layer, shape, training=False).stack
+        if stack is not None:
+            spec, names = stack[0], list(stack.weight_shapes(shape))
+    frozen = {id(weight) for weight in layer.non_trainable_weights}
+    config: Mapping[str, Any] = {}
+    with suppress(Exception):  # a layer of the user's own may have no config
+        config = layer.get_config()
+    return LayerRow(
+        name=entry.name,
+        class_name=class_text(type(layer).__name__, config),
+        inputs=None,
+        outputs=tuple(_summary_outputs(entry.name, layer, shape)),
+        weights=counter.rows(
+            zip(names, weights, strict=True),
+            frozen=[title for title, weight in zip(names, weights, strict=True) if id(weight) in frozen],
+        ),
+        recurrent=recurrent,
+        spec=spec,
+        input_shape=shape,
+    )
+
+
+def _input_shape(layer: Any) -> Any:
+    with suppress(Exception):
+        built = layer.get_build_config()  # of a layer that was called with initial states, several shapes
+        sizes = tuple(built.get("input_shape") or built["shapes_dict"]["sequences_shape"])
+        if all(size is None or isinstance(size, int) for size in sizes):
+            return ("batch", *sizes[1:])
+    return None
+
+
+def _summary_outputs(name: str, layer: Any, shape: Any) -> Iterator[TensorRow]:
+    shapes: Any = None
+    if shape is not None and type(layer).__module__.startswith("keras."):
+        with suppress(Exception):
+            shapes = layer.compute_output_shape((None, *shape[1:]))
+    several = shapes if shapes and isinstance(shapes[0], (list, tuple)) else [shapes]
+    for index, sizes in enumerate(several):
+        title = f"{name}/output" if len(several) == 1 else f"{name}/output_{index}"
+        yield TensorRow(title, None if sizes is None else ("batch", *sizes[1:]))
+
+
+def make_tape(batch: int) -> Tape:
+    """Return the tape of the framework on which Keras runs."""
+    if keras.backend.backend() != "torch":
+        return _TensorflowTape(batch)
+    import torch
+
+    from rnncli.models.live.torch import TorchTape
+
+    class KerasTape(TorchTape):
+        orders = BATCH_FIRST
+
+        def make_leaf(self, value: Any) -> tuple[Any, Any]:
+            is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+            return super().make_leaf(torch.from_numpy(value.copy()) if is_array else value)
+
+    return KerasTape(batch)
+
+
+class _TensorflowTape(Tape):
+    def call(self, run: Callable[[], Any], arguments: inspect.BoundArguments) -> Any:
+        """Call the object under a tape that watches its input."""
+        import tensorflow
+
+        with tensorflow.GradientTape(persistent=True, watch_accessed_variables=False) as self.tape:
+            self.watch(arguments)
+            self.tape.watch(self.leaf)
+            returned = run()
+        tensors = flatten("output", returned, lambda value: value if hasattr(value, "shape") else None)
+        name, self.output = next(iter(tensors.items()), ("output", None))
+        if self.output is None or not self.output.dtype.is_floating:
+            what = "{--whole}: the first output has no floating-point numbers."
+            raise LayerError(what, "Let the model return its scores.")
+        shapes = tuple(self.leaf.shape), tuple(self.output.shape)
+        self.found = self.measure(name, shapes, self.leaf.dtype.name)
+        del self.tape
+        return returned
+
+    output: Any
+    tape: Any
+
+    def make_leaf(self, value: Any) -> tuple[Any, Any]:
+        import tensorflow
+
+        is_float = hasattr(value, "dtype") and keras.backend.is_float_dtype(
+            keras.backend.standardize_dtype(value.dtype)
+        )
+        if not is_float:
+            return None, None
+        if self.leaf is not None:
+            return None, value
+        tensor = tensorflow.identity(np.asarray(value) if hasattr(value, "__array__") else value)
+        return tensor, tensor
+
+    def pull_back(self, vector: Array) -> Array | None:
+        import tensorflow
+
+        given = tensorflow.cast(vector, self.output.dtype)
+        gradient = self.tape.gradient(self.output, self.leaf, output_gradients=given)
+        return None if gradient is None else to_numpy(gradient)

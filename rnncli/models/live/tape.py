@@ -1,6 +1,6 @@
 """Gradients from the output of a live object to its input, by its framework's tape.
 
-`torch_tape.py` and `keras_tape.py` have `make_tape(batch)`.  Shapes say which axes are sequences and
+`make_tape` of `torch.py` and `keras.py` makes one for a call.  Shapes say which axes are sequences and
 time steps; where time may be first, gradients do: those of one sequence's output are 0 in other sequences.
 """
 

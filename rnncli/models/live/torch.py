@@ -1,6 +1,8 @@
 """A PyTorch module, called once: what its LSTM, GRU and RNN modules and their cells are given and return.
 
 While it runs, each of these modules has a `forward` among its attributes, which calls the one of its class.
+The summary has the modules with their parameters; after a call, with the shapes that it gave.  The tape is
+autograd's; no gradient of a weight is touched.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ import copy
 import inspect
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any, NamedTuple
@@ -20,12 +24,13 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
 from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.graph import Module
+from rnncli.models.layer_cases import name_outputs
 from rnncli.models.live.recording import (
     RECORDING,
     LiveCall,
@@ -34,6 +39,7 @@ from rnncli.models.live.recording import (
     arrange_calls,
     bind,
     flatten,
+    holds_numbers,
     refuse_at,
     refuse_beside,
     require_numbers,
@@ -41,14 +47,16 @@ from rnncli.models.live.recording import (
     to_mask,
     without_use,
 )
-from rnncli.models.live.sequences import holds_numbers
-from rnncli.models.live.tape import Tape
+from rnncli.models.live.tape import ANY_ORDER, Tape
 from rnncli.models.live.torch_calls import (
     FORWARDS,
     RECURRENT,
+    UNREADABLE,
     ModuleInput,
     call_of_other,
     calls_of,
+    checksums,
+    differ,
     find_misfit,
     fit_states,
     is_quantized,
@@ -56,12 +64,23 @@ from rnncli.models.live.torch_calls import (
     named_modules,
     other_modules,
     to_array,
+    unchanged,
     uncompiled,
+    version_of,
     weights_at_rest,
     weights_of,
 )
 from rnncli.models.live.torch_calls import other_layers as other_layers
-from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, unchanged, version_of
+from rnncli.models.summary import (
+    LayerRow,
+    ModuleRow,
+    Summary,
+    TensorRow,
+    WeightCounter,
+    features_of,
+    known_spec,
+    pytorch_returns,
+)
 from rnncli.values import Array
 
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
@@ -444,3 +463,258 @@ def _notes(
     if written:
         names = format_names(written)
         yield Message("the call itself changed its input, {names}, which is put back", names=names)
+
+
+GATES = {nn.LSTMCell: 4, nn.GRUCell: 3, nn.RNNCellBase: 1}
+"""How many gates the weights of a cell hold; the first class that the cell is of counts."""
+Observed = dict[str, tuple[tuple[TensorRow, ...], tuple[TensorRow, ...]]]
+"""What the first call of each module took and returned, by path."""
+
+
+def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summary:
+    """Return every module that has parameters or no modules inside.
+
+    given: the input; without one, the module is not called, and shapes are not known.
+    call: calls the module with the input.
+    """
+    seen: Observed = {}
+    calls: Counter[str] = Counter()
+    named = list(named_modules(model))
+    scripted = _outermost(path for path, module in named if isinstance(module, torch.jit.ScriptModule))
+    quantized = _outermost(path for path, module in named if is_quantized(module))
+    if scripted:
+        given = None  # its calls cannot be seen
+    if given is not None:
+        with _observed(model, seen, calls):
+            try:
+                call()
+            except LayerError:
+                if "" not in seen:  # else it was called, and holds nothing recurrent
+                    raise
+    counter, rows, modules = WeightCounter(), list[LayerRow](), list[ModuleRow]()
+    for path, module in named:
+        if path not in quantized and any(map(partial(_is_inside, path), quantized)):
+            continue  # it holds the packed weights
+        number = None if given is None else calls[path]
+        every = module.named_parameters(recurse=False)  # the shapes of lazy ones are not known
+        weights = {name: weight for name, weight in every if not nn.parameter.is_lazy(weight)}
+        if isinstance(module, RECURRENT):
+            made_rows = _recurrent(path, module, weights, seen, counter)
+            rows += [replace(row, calls=number) for row in made_rows]
+            modules += _returned(path, module, seen)
+        elif weights or path in quantized or not [*module.children()]:
+            inputs, outputs = seen.get(path, ((), ()))
+            path = path or type(module).__name__.lower()
+            names = name_outputs(path, len(outputs))
+            rows.append(
+                LayerRow(
+                    name=path,
+                    class_name=_class_title(module),
+                    inputs=None,
+                    outputs=tuple(row._replace(name=name) for row, name in zip(outputs, names, strict=True)),
+                    weights=_count(weights, counter),
+                    taken=inputs,
+                    calls=number,
+                )
+            )
+    inputs, outputs = seen.get("", ((), ()))
+    origin = f"PyTorch {torch.__version__}"
+    name = type(model).__name__
+    notes: list[Text] = []
+    if scripted:
+        paths = format_names([path or name for path in scripted])
+        text = "TorchScript, which is not called; only its parameters are shown: {names}"
+        notes.append(Message(text, names=paths))
+    if quantized:
+        paths = format_names([path or name for path in quantized])
+        notes.append(Message("quantized, so its packed weights are not counted: {names}", names=paths))
+    return Summary(
+        "", origin, inputs, tuple(rows), outputs or None, tuple(notes), name, modules=tuple(modules)
+    )
+
+
+def _is_inside(path: str, outer: str) -> bool:
+    return not outer or f"{path}.".startswith(f"{outer}.")
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    kept: list[str] = []
+    for path in paths:
+        if not any(map(partial(_is_inside, path), kept)):
+            kept.append(path)
+    return kept
+
+
+def _class_title(module: nn.Module) -> str:
+    """Return the class of a module; for TorchScript, of its source; `LSTM (quantized)` of packed weights."""
+    name = str(getattr(module, "original_name", type(module).__name__))
+    return f"{name} (quantized)" if is_quantized(module) else name
+
+
+@contextmanager
+def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator[None]:
+    def rows(name: str, value: Any) -> tuple[TensorRow, ...]:
+        return tuple(row._replace(name=path) for path, row in flatten(name, value, _row).items())
+
+    def hook(path: str) -> Any:
+        def note(module: Any, args: Any, kwargs: Any, returned: Any) -> None:
+            calls[path] += 1
+            if path not in seen:
+                given: dict[str, Any] = {"input": [args, kwargs]}
+                with suppress(TypeError, ValueError):  # a forward without a signature
+                    given = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+                taken = tuple(row for name, value in given.items() for row in rows(name, value))
+                seen[path] = taken, rows("output", returned)
+
+        return note
+
+    hooks: list[Any] = []
+    try:
+        for path, module in named_modules(model):
+            hooks.append(module.register_forward_hook(hook(path), with_kwargs=True))
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+def _returned(path: str, module: Any, seen: Observed) -> Iterator[ModuleRow]:
+    """Yield nothing of a cell, and of a module with its own `forward`, which may return anything."""
+    known = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
+    if not isinstance(module, nn.RNNBase) or "forward" in vars(module) or type(module).forward not in known:
+        return
+    batch_first = module.batch_first
+    returns = pytorch_returns(
+        module.mode.partition("_")[0], ("batch", "timesteps") if batch_first else ("timesteps", "batch"),
+        module.hidden_size, module.num_layers, 1 + module.bidirectional, batch_first=batch_first,
+        projected=module.proj_size,
+    )  # fmt: skip
+    _, outputs = seen.get(path, ((), ()))
+    if len(outputs) == len(returns):
+        names = [row.name for row in returns]
+        returns = tuple(row._replace(name=name) for row, name in zip(outputs, names, strict=True))
+    yield ModuleRow(path or type(module).__name__.lower(), returns)
+
+
+def _recurrent(
+    path: str, module: Any, weights: Mapping[str, Any], seen: Observed, counter: WeightCounter
+) -> Iterator[LayerRow]:
+    """Yield the layers of a recurrent module, `rnn_l0`; only the last one has the final states."""
+    inputs, outputs = seen.get(path, ((), ()))
+    layers = module_of(path, module, _stand_ins(module))
+    for index, node in enumerate(layers.nodes):
+        last = index + 1 == len(layers.nodes)
+        part = {
+            name: weight
+            for name, weight in weights.items()
+            if not (match := re.search(r"_l(\d+)", name)) or int(match[1]) == index
+        }
+        names = zip(("output", "h_n", "c_n"), outputs if last else outputs[:1], strict=False)
+        given = inputs[0].shape if inputs else None
+        sizes = given[:-1] if given is not None and len(given) == 3 else ("batch", None)
+        if given is not None and not getattr(module, "batch_first", True):
+            sizes = sizes[::-1]
+        yield LayerRow(
+            name=node.name,
+            class_name=type(module).__name__,
+            inputs=(layers.nodes[index - 1].name,) if index else None,
+            outputs=tuple(row._replace(name=f"{node.name}/{name}") for name, row in names),
+            weights=_count(part, counter),
+            recurrent=True,
+            spec=None if layers.refusal else known_spec(node),
+            input_shape=(*sizes, features_of(node)),
+            taken=() if index else inputs,
+            note=layers.reason,
+        )
+    if not layers.nodes:
+        yield LayerRow(
+            layers.name, type(module).__name__, None, outputs, _count(weights, counter), recurrent=True,
+            taken=inputs, note=layers.reason,
+        )  # fmt: skip
+
+
+def _stand_ins(module: Any) -> dict[str, torch.Tensor]:
+    """Its own weights may be on the meta device, or computed, by spectral_norm another time at each look."""
+    plain: nn.Module
+    sizes = module.input_size, module.hidden_size
+    if isinstance(module, nn.RNNBase):
+        plain = nn.RNNBase(
+            module.mode, *sizes, module.num_layers, module.bias, bidirectional=module.bidirectional,
+            proj_size=module.proj_size, device="meta",
+        )  # fmt: skip
+    else:
+        kind = next(kind for kind in GATES if isinstance(module, kind))
+        plain = nn.RNNCellBase(*sizes, module.bias, GATES[kind], device="meta")
+    return {name: torch.zeros(weight.shape) for name, weight in plain.named_parameters()}
+
+
+def _count(weights: Mapping[str, Any], counter: WeightCounter) -> Any:
+    frozen = [name for name, weight in weights.items() if not weight.requires_grad]
+    return counter.rows(weights.items(), frozen=frozen)
+
+
+def _row(value: Any) -> TensorRow | None:
+    """Return the shape of a tensor, of a packed one as it is packed; None for any other value."""
+    value = value.data if isinstance(value, PackedSequence) else value
+    if not isinstance(value, torch.Tensor):
+        return None
+    return TensorRow("", tuple(value.shape), str(value.dtype).removeprefix("torch."))
+
+
+class TorchTape(Tape):
+    """See `Tape`.  A packed input or output is padded, batch first."""
+
+    orders = ANY_ORDER
+
+    def call(self, run: Callable[[], Any], arguments: inspect.BoundArguments) -> Any:
+        """Call the module with gradients, whatever the caller's mode is."""
+        with torch.inference_mode(False), torch.enable_grad():
+            self.watch(arguments)
+            returned = run()
+            kinds: Any = (torch.Tensor, PackedSequence)
+            tensors: dict[str, Any] = flatten(
+                "output", returned, lambda value: value if isinstance(value, kinds) else None
+            )
+            name, first = next(iter(tensors.items()), ("output", None))
+            if first is None:
+                raise LayerError("{--whole}: the module returns no tensor.", "Let it return its output.")
+            lengths = None
+            if isinstance(first, PackedSequence):
+                first, lengths = pad_packed_sequence(first, batch_first=True)
+            self.output = first
+            leaf = self._padded(self.leaf)
+            dtype = str(leaf.dtype).removeprefix("torch.")
+            self.found = self.measure(name, (tuple(leaf.shape), tuple(first.shape)), dtype, lengths)
+        return returned
+
+    def make_leaf(self, value: Any) -> tuple[Any, Any]:
+        tensor = value.data if isinstance(value, PackedSequence) else value
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            return None, None
+        if self.leaf is not None:
+            return None, value
+        leaf = tensor.detach().clone().requires_grad_()
+        if not isinstance(value, PackedSequence):
+            return leaf, leaf.clone()
+        self.packed = value
+        return leaf, value._replace(data=leaf.clone())
+
+    packed: PackedSequence | None = None
+    output: Any
+
+    def pull_back(self, vector: Array) -> Array | None:
+        if not self.output.requires_grad:
+            return None
+        given = torch.as_tensor(vector, dtype=self.output.dtype, device=self.output.device)
+        (gradient,) = torch.autograd.grad(self.output, self.leaf, given, retain_graph=True, allow_unused=True)
+        return None if gradient is None else to_array(self._padded(gradient))
+
+    def _padded(self, tensor: Any) -> Any:
+        if self.packed is None:
+            return tensor
+        return pad_packed_sequence(self.packed._replace(data=tensor), batch_first=True)[0]
+
+
+def make_tape(batch: int) -> TorchTape:
+    """Return a tape for one call."""
+    return TorchTape(batch)

@@ -42,8 +42,7 @@ def read_every_weight(value: Any) -> LayerWeights:
         return of_modules(
             contents, {name: a for name, a in numbers.items() if a is not None and a.dtype.kind == "f"}
         )
-    from rnncli.models.live.keras_held import find_layers
-    from rnncli.models.live.keras_state import tensor_of, to_numpy
+    from rnncli.models.live.keras_layers import find_layers, tensor_of, to_numpy
 
     layers: LayerWeights = {node.name: dict(node.weights) for node in contents.recurrent_nodes}
     every = find_layers(value)
@@ -87,15 +86,16 @@ def _read_torch(model: Any) -> HeldWeights:
 
 
 def _read_keras(model: Any) -> HeldWeights:
-    from rnncli.models.live.keras_held import find_layers
     from rnncli.models.live.keras_layers import (
         describe,
+        find_layers,
         find_own_activation,
         is_recurrent,
         options_of,
         parts_of,
+        tensor_of,
+        to_numpy,
     )  # fmt: skip
-    from rnncli.models.live.keras_state import tensor_of, to_numpy
 
     modules: list[Module] = []
     used: set[int] = set()
