@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Answers, NewRemarks
     from rnncli.compute.compare import TolerancePair
-    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.summary import Summary
+    from rnncli.models.weights import LayerWeights
 
 NEAR = 2e-5
 """Differences, relative to the largest number of a tensor, that are rounding."""
@@ -169,7 +169,7 @@ class Live(Subject):
 
     def weights(self) -> LayerWeights:
         """Return the weights of every layer, in Keras's layout; of one if it is named."""
-        from rnncli.models.every_weight import choose_layers
+        from rnncli.models.weights import choose_layers
 
         return choose_layers(self.live.every_weight(), [self.ask.at] if self.ask.at else [])
 

@@ -17,11 +17,11 @@ from rnncli.values import Document
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask
     from rnncli.ask.subject import WholeGradients
-    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.live.recording import Recording
     from rnncli.models.live.tape import InputGradients
     from rnncli.models.live.weights import HeldWeights
     from rnncli.models.summary import Summary
+    from rnncli.models.weights import LayerWeights
 
 
 class LiveObject:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from rnncli.ask.lines import Answers, InputLine, NewRemarks
     from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
-    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.graph import Graph
     from rnncli.models.summary import Summary
+    from rnncli.models.weights import LayerWeights
 
 
 class Saved(Subject):
@@ -134,7 +134,7 @@ class Saved(Subject):
 
     def weights(self) -> LayerWeights:
         """Return the weights of every layer, or of the layers after the #, in Keras's layout."""
-        from rnncli.models.every_weight import choose_layers, weights_of
+        from rnncli.models.weights import choose_layers, weights_of
 
         source = find_source(split_layers(str(self.ask.model))[0])
         return choose_layers(weights_of(self.model.contents, source), self.model.names)
@@ -334,11 +334,12 @@ class Saved(Subject):
 
     def _generate(self, model: SavedModel) -> tuple[Document, str]:
         from rnncli.initializers import draw_seed
-        from rnncli.models.generated import generate
+        from rnncli.models.call import generate_inputs
 
         ask = self.ask
         shape = None if ask.input_shape is None else ask.generated_shape()
-        arrays, note = generate(model, shape, ask.fill, draw_seed() if ask.seed is None else ask.seed)
+        seed = draw_seed() if ask.seed is None else ask.seed
+        arrays, note = generate_inputs(model, shape, ask.fill, seed)
         return Document(cast("Any", arrays), remarks=(note,)), ""
 
     @cached_property

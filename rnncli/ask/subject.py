@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse, Passed
-    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.live.tape import InputGradients
     from rnncli.models.summary import Summary
+    from rnncli.models.weights import LayerWeights
     from rnncli.result import Label, ModelHead, NamedTensor, Result
 
 Bounds = tuple[float, float] | None

@@ -1,22 +1,33 @@
-"""Weights for a --layer: by path, or as the layers of a saved model in Keras's layout."""
+"""Weights by path for a --layer, as the layers of a saved model, or all of a model; in Keras's layout."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from rnncli.errors import InputError, Message, Text, count, did_you_mean, format_names, inside
 from rnncli.frameworks import cudnn, infer_class, keras
 from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
-from rnncli.models.graph import Graph, Modules
+from rnncli.models.graph import Graph, Modules, Program
 from rnncli.models.keras import file as keras_file
 from rnncli.models.weight_files import recognize
 from rnncli.values import Array, SavedLayer, format_shape
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a --layer, which has no name."""
+LayerWeights = dict[str, dict[str, Array]]
+"""The weights of each layer: `{"dense": {"kernel": ..., "bias": ...}}`."""
+TORCH_ROLES = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+"""Keras's names of the weights of PyTorch's normalization layers."""
 
 
 def read_weights(
@@ -153,3 +164,73 @@ def _format_shapes(arrays: tuple[Array, ...]) -> str:
         if name := infer_class(units, wide):
             return f"{name}({units})"
     return " ".join(format_shape(array.shape) for array in arrays)
+
+
+def weights_of(contents: Graph | Modules, source: Source) -> LayerWeights:
+    """Return every weight.
+
+    source: the file, which is read again if it has no graph: `contents` has only its recurrent layers.
+    """
+    if isinstance(contents, Program):
+        from rnncli.models.onnx.summary import other_weights
+
+        nodes = {node.name: dict(node.weights) for node in contents.recurrent_nodes if node.weights}
+        return {**nodes, **other_weights(contents)}
+    if isinstance(contents, Graph):
+        return _weights_of_graph(contents)
+    from rnncli.models.weight_files.readers import read_numbers
+
+    return of_modules(contents, read_numbers(source, contents.other_shapes))
+
+
+def _weights_of_graph(graph: Graph) -> LayerWeights:
+    """Return the weights of each layer once, also of layers that are used several times."""
+    layers: LayerWeights = {}
+    for node in graph.nodes:
+        name = node.names[1]
+        if node.inner is not None:
+            layers |= {f"{name}/{inner}": weights for inner, weights in _weights_of_graph(node.inner).items()}
+        elif node.weights:
+            layers[name] = dict(node.weights)
+    return layers
+
+
+def of_modules(contents: Modules, others: Mapping[str, Array]) -> LayerWeights:
+    """Return the recurrent layers, and the other arrays by layer.  others: by name, `head.weight`."""
+    layers = {node.name: dict(node.weights) for node in contents.recurrent_nodes}
+    by_layer: LayerWeights = {}
+    for name, array in others.items():
+        layer = name[: max(name.rfind("/"), name.rfind("."), 0)]
+        by_layer.setdefault(layer, {})[name[len(layer) :].lstrip("./") if layer else name] = array
+    from rnncli.models.weight_files.model import find_embeddings
+
+    tables = find_embeddings(contents)
+    for layer, weights in by_layer.items():
+        is_table = any(f"{layer}{sign}weight" in tables for sign in "./")
+        layers.setdefault(layer, {}).update(to_keras(weights, is_table=is_table))
+    return layers
+
+
+def to_keras(weights: Mapping[str, Array], *, is_table: bool = False) -> dict[str, Array]:
+    """Return the weights of a layer of PyTorch in Keras's layout; of any other layer, as they are.
+
+    is_table: whether a weight of two axes is that of an Embedding.
+    """
+    weight = weights.get("weight")
+    if weight is None:
+        return dict(weights)
+    if weight.ndim == 1:
+        return {TORCH_ROLES.get(name, name): array for name, array in weights.items()}
+    # Linear and convolutions have the outputs first, then the features, then the axes of the window.
+    kernel = weight if is_table else np.moveaxis(weight, (0, 1), (-1, -2))
+    role = "embeddings" if is_table else "kernel"
+    return {role if name == "weight" else name: kernel if name == "weight" else array
+            for name, array in weights.items()}  # fmt: skip
+
+
+def choose_layers(layers: LayerWeights, names: Collection[str]) -> LayerWeights:
+    """Return the layers with these names or paths; without names, all layers."""
+    if not names:
+        return layers
+    paths = tuple(f"{name}{sign}" for name in names for sign in ("/", ".", "_l"))
+    return {name: weights for name, weights in layers.items() if name in names or name.startswith(paths)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure
-from rnncli.models.every_weight import LayerWeights
+from rnncli.models.weights import LayerWeights
 from rnncli.result import Label, NamedTensor
 from rnncli.values import Array
 

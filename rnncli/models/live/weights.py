@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rnncli.errors import LayerError, Message
-from rnncli.models.every_weight import LayerWeights, of_modules
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.live import find_framework
+from rnncli.models.weights import LayerWeights, of_modules
 from rnncli.values import Array
 
 
