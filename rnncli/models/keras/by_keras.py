@@ -142,7 +142,9 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     ]
     others = dict(_other_outputs(shown, seen, changed))
     omitted = note_omissions(changed) if request.everything else ()
-    notes = (*omitted, *note_containers(graph), *_note_cells(cells))
+    text = "{name} is shown as Keras returned it: its cell {cell} is code, which has no gates to show"
+    by_code = (Message(text, name=name, cell=cell) for name, cell in cells.items() if cell)
+    notes = (*omitted, *note_containers(graph), *by_code)
     masks = masking_layers(graph, (part.case.mask for part in parts))
     return ModelRun(parts, others, notes, masks, tuple(node.name for node in graph.nodes), "tensorflow")
 
@@ -311,13 +313,6 @@ def _other_outputs(
             yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
 
 
-def _note_cells(cells: Mapping[str, str]) -> Iterator[Text]:
-    for name, cell in cells.items():
-        if cell:
-            text = "{name} is shown as Keras returned it: its cell {cell} is code, which has no gates to show"
-            yield Message(text, name=name, cell=cell)
-
-
 def _require_same_rules(graph: Graph) -> None:
     masked = any(node.makes_mask for node in graph.nodes)
     joined = any(
@@ -467,7 +462,13 @@ class FrameworkCall(NamedTuple):
 
 def _run_model(run: KerasRun) -> Any:
     with isolated():
-        _require_classes(run)
+        keras: Any = import_keras() if run.family == "keras" else importlib.import_module(run.family)
+        for name in run.classes:
+            if not hasattr(keras.layers, name) and not run.custom.has(name):
+                what = Message(
+                    "{name} is not a layer of Keras; {--custom-objects FILE.py} gives its class.", name=name
+                )
+                raise cannot_run(run.family, what)
         if run.family == "tf_keras":
             calls, again = _run_in_tf_keras(run)
         else:
@@ -477,16 +478,6 @@ def _run_model(run: KerasRun) -> Any:
         for name, call in calls.items()
     }
     return {"calls": named, "more": again}
-
-
-def _require_classes(run: KerasRun) -> None:
-    keras: Any = import_keras() if run.family == "keras" else importlib.import_module(run.family)
-    for name in run.classes:
-        if not hasattr(keras.layers, name) and not run.custom.has(name):
-            what = Message(
-                "{name} is not a layer of Keras; {--custom-objects FILE.py} gives its class.", name=name
-            )
-            raise cannot_run(run.family, what)
 
 
 def _run_in_keras(run: KerasRun) -> dict[str, FrameworkCall]:

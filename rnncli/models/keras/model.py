@@ -304,11 +304,6 @@ def _in_float32(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def _drops_mask(node: Node) -> bool:
-    """Return whether it is a Lambda that makes no mask itself."""
-    return node.class_name in LAMBDAS or (node.class_name == "Lambda" and node.config.get("mask") is None)
-
-
 class _ShapeWalk(GraphWalk):
     """A walk in which a layer gets no sequence, and a layer that is not known has the shape in the file.
 
@@ -401,9 +396,12 @@ class _ShapeWalk(GraphWalk):
         while inner.class_name == "TimeDistributed":
             inner = inner.inside
         uses = node.is_recurrent or inner.class_name in MASK_USERS
+        drops = node.class_name in LAMBDAS or (
+            node.class_name == "Lambda" and node.config.get("mask") is None
+        )  # which makes no mask itself
         if node.makes_mask:
             self.uses[node.name] = STARTS
-        elif doubt or (gets and not (is_known or _drops_mask(node))):
+        elif doubt or (gets and not (is_known or drops)):
             self.uses[node.name] = UNKNOWN
             if not (is_known and ends):
                 self.doubtful.add(node.name)

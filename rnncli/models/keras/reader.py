@@ -118,7 +118,11 @@ def _build_graph(
     read_weights: returns the weights of a translated config by the layer's path, `inside/deep`, under the
         names of today's Keras.
     """
-    _check(config, origin)
+    if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
+        raise InputError("its config does not describe a Keras model.", keras_file.ADVICE)
+    if origin.version and origin.version < (2,):
+        what = "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later."
+        raise InputError(what, "Load it in Keras 2.3 and save it again.", text=origin.text)
     translator = Translator(origin)
     model = translator.entry(config, "")
     if translate_class(config, origin) not in MODELS:
@@ -137,14 +141,6 @@ def _build_graph(
     generation = 2 if origin.old else 3
     name = str(model["config"].get("name") or "")
     return Graph(str(file), origin.text, nodes, inputs, outputs, notes, generation, flattener.shapes, name)
-
-
-def _check(config: Any, origin: Origin) -> None:
-    if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
-        raise InputError("its config does not describe a Keras model.", keras_file.ADVICE)
-    if origin.version and origin.version < (2,):
-        what = "it was saved by {text}; rnncli reads files saved by Keras 2.0 or later."
-        raise InputError(what, "Load it in Keras 2.3 and save it again.", text=origin.text)
 
 
 def _require_state_order(node: Node, translator: Translator) -> None:
@@ -524,7 +520,12 @@ class Plan:
 
     def __init__(self, entry: LayerEntry) -> None:
         config = entry["config"]
-        self.layers = _group_by_name(config["layers"])
+        self.layers: dict[str, LayerEntry] = {}
+        for layer in config["layers"]:
+            name = name_of(layer)
+            if name in self.layers:
+                raise InputError("the model has two layers called {name!r}.", SAVE_AGAIN, name=name)
+            self.layers[name] = layer
         self.shapes: dict[Link, Any] = {}
         self.inputs: list[Link]
         self.outputs: list[Link]
@@ -677,16 +678,6 @@ def flat_links(structure: Any) -> list[Any]:
     if not isinstance(structure, (list, tuple)):
         raise InputError("the lists of inputs and outputs in the model's config cannot be read.", SAVE_AGAIN)
     return [item for part in structure for item in flat_links(part)]
-
-
-def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
-    by_name: dict[str, LayerEntry] = {}
-    for entry in entries:
-        name = name_of(entry)
-        if name in by_name:
-            raise InputError("the model has two layers called {name!r}.", SAVE_AGAIN, name=name)
-        by_name[name] = entry
-    return by_name
 
 
 def _first_number(entry: LayerEntry, nodes: Sequence[Any], used: Container[int]) -> int:

@@ -121,7 +121,10 @@ def record(
             recorder.watch_output(path, module)
         sums = checksums(model)
         try:
-            run = partial(_call, model, arguments)
+
+            def run() -> Any:
+                return model(*arguments.args, **arguments.kwargs)
+
             returned = run() if tape is None else tape.call(run, arguments)
         except Exception as error:
             if error is recorder.failed:
@@ -135,10 +138,6 @@ def record(
     _require_calls(model, modules, calls, at)
     notes = (*_notes(chosen, calls, changed, written), *recorder.notes())
     return Recording(calls, inputs, outputs, notes, others=recorder.others if everything else None)
-
-
-def _call(model: Any, arguments: inspect.BoundArguments) -> Any:
-    return model(*arguments.args, **arguments.kwargs)
 
 
 class _Known(NamedTuple):
@@ -433,22 +432,18 @@ def _require_calls(
         )
     others = [path for path in modules if path]
     holds_some = any(isinstance(module, RECURRENT) for module in modules.values())
-    classes = sorted({_class_text(module) for module in modules.values() if module is not model})
+    classes = {  # of a namesake of PyTorch's own recurrent layers, with its package
+        kind.__name__ if getattr(nn, kind.__name__, kind) is kind else f"{kind.__module__}.{kind.__name__}"
+        for kind in (type(module) for module in modules.values() if module is not model)
+    }
     raise LayerError(
         "{name} called no LSTM, GRU or RNN of PyTorch, and none of their cells. It holds {classes}.",
         unseen
         if holds_some or not others
         else Message("To see what another module returns, name it: at='{example}'", example=others[0]),
         name=name,
-        classes=format_names(classes) or Message("no modules"),
+        classes=format_names(sorted(classes)) or Message("no modules"),
     )
-
-
-def _class_text(module: Any) -> str:
-    """Return the class of a module; of a namesake of PyTorch's own recurrent layers, with its package."""
-    kind = type(module)
-    is_namesake = getattr(nn, kind.__name__, kind) is not kind
-    return f"{kind.__module__}.{kind.__name__}" if is_namesake else kind.__name__
 
 
 def _notes(
@@ -509,7 +504,7 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
             rows.append(
                 LayerRow(
                     name=path,
-                    class_name=_class_title(module),
+                    class_name=_class_text(module),
                     inputs=None,
                     outputs=tuple(row._replace(name=name) for row, name in zip(outputs, names, strict=True)),
                     weights=_count(weights, counter),
@@ -545,7 +540,7 @@ def _outermost(paths: Iterable[str]) -> list[str]:
     return kept
 
 
-def _class_title(module: nn.Module) -> str:
+def _class_text(module: nn.Module) -> str:
     """Return the class of a module; for TorchScript, of its source; `LSTM (quantized)` of packed weights."""
     name = str(getattr(module, "original_name", type(module).__name__))
     return f"{name} (quantized)" if is_quantized(module) else name

@@ -126,8 +126,8 @@ class Model(SavedModel):
         parts, masks = [], []
         types: dict[str, list[str]] = {}
         for name, given in prepared.node_calls(names).items():
-            case = build_node_case(given)
-            result = compute_and_compare(given, case, request.compute)
+            case = given.case()
+            result = given.compare(case, request.compute)
             rounds_to = given.dtype if given.dtype == "float16" else ""
             parts.append(LayerUse(name, case, result, rounds_to=rounds_to))
             if case.mask is not None:
@@ -173,7 +173,7 @@ class Model(SavedModel):
         returned = {
             f"{name}/{tensor}": array
             for name, given in prepared.node_calls(names).items()
-            for tensor, array in list_returns(given).items()
+            for tensor, array in given.returned().items()
         }
         try:
             return prepared.other_outputs() | returned
@@ -264,7 +264,7 @@ class _Prepared:
                 steps = np.zeros((len(sequence), *states.shape), np.float32)
                 outputs = (steps, *[states] * (len(node.output) - 1))
             self._settled[node.name] = call = NodeCall(self.nodes[node.name], inputs, outputs)
-            runtime.replace_by_constants(self.graph, node, returned_tensors(call))
+            runtime.replace_by_constants(self.graph, node, call.computed())
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
@@ -354,105 +354,102 @@ class NodeCall(NamedTuple):
         """The type in which the file computes the node: float16, float32 or float64."""
         return str(self.inputs[0].dtype) if self.inputs[0] is not None else "float32"
 
+    def case(self) -> Case:
+        """Return the Case that computes the outputs of the node.  Raises LayerError or InputError."""
+        dtype = "float64" if self.dtype == "float64" else "float32"
+        floats = [
+            array if array is None else array.astype(dtype, copy=False)
+            for index, array in enumerate(self.inputs)
+            if index != LENGTHS
+        ]
+        sequence, kernel, recurrent, bias = floats[:4]
+        if sequence is None or kernel is None or recurrent is None or not len(sequence):
+            raise empty_input(self.node.name)
+        lengths = self.inputs[LENGTHS]
+        steps = len(sequence)
+        masked = lengths is not None and bool((lengths < steps).any())
+        loop = onnx_nodes.recurrence_of(self.node, recurrent.shape[-1])
+        try:
+            spec = onnx_nodes.layer_of(loop, masked=masked)
+            weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias, floats[-1])
+        except LayerError as error:
+            raise LayerError(
+                "{name}: {sentence}.", error.advice, name=self.node.name, sentence=error.sentence
+            ) from None
+        case = Case(
+            Stack((spec.with_option("dtype", dtype),)),
+            inputs=np.ascontiguousarray(sequence.swapaxes(0, 1)),
+            mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
+            initial_state=self._states(),
+            weights=weights,
+            seed=None,
+        )
+        return check_case(case)
 
-def build_node_case(given: NodeCall) -> Case:
-    """Return the Case that computes the outputs of the node.  Raises LayerError or InputError."""
-    dtype = "float64" if given.dtype == "float64" else "float32"
-    floats = [
-        array if array is None else array.astype(dtype, copy=False)
-        for index, array in enumerate(given.inputs)
-        if index != LENGTHS
-    ]
-    sequence, kernel, recurrent, bias = floats[:4]
-    if sequence is None or kernel is None or recurrent is None or not len(sequence):
-        raise empty_input(given.node.name)
-    lengths = given.inputs[LENGTHS]
-    steps = len(sequence)
-    masked = lengths is not None and bool((lengths < steps).any())
-    loop = onnx_nodes.recurrence_of(given.node, recurrent.shape[-1])
-    try:
-        spec = onnx_nodes.layer_of(loop, masked=masked)
-        weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias, floats[-1])
-    except LayerError as error:
-        raise LayerError(
-            "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence
-        ) from None
-    case = Case(
-        Stack((spec.with_option("dtype", dtype),)),
-        inputs=np.ascontiguousarray(sequence.swapaxes(0, 1)),
-        mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
-        initial_state=_states(given),
-        weights=weights,
-        seed=None,
-    )
-    return check_case(case)
+    def _states(self) -> tuple[Array, ...] | None:
+        """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
+        lengths, *states = self.inputs[4 : 7 if self.node.op_type == "LSTM" else 6]
+        if all(state is None for state in states):
+            return None
+        like = self.outputs[1]
+        full = [np.zeros_like(like) if state is None else state for state in states]
+        if lengths is not None:
+            full = [np.where((lengths > 0)[None, :, None], state, 0) for state in full]
+        return tuple(state[direction] for direction in range(len(like)) for state in full)
 
+    def returned(self) -> dict[str, Array]:
+        """Return everything that the node can return, by each name under which it may be shown."""
+        sequence, *states = self.outputs
+        returned = {
+            "hidden_states": np.concatenate(list(sequence.transpose(1, 2, 0, 3)), axis=-1),
+            "hidden_state": np.concatenate(list(states[0]), axis=-1),
+        }
+        directions = ("",) if len(states[0]) == 1 else ("forward_", "backward_")
+        for index, direction in enumerate(directions):
+            for part, state in zip(("hidden", "cell"), states, strict=False):
+                returned[f"{direction}last_{part}_state"] = state[index]
+        return returned
 
-def _states(given: NodeCall) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
-    lengths, *states = given.inputs[4 : 7 if given.node.op_type == "LSTM" else 6]
-    if all(state is None for state in states):
-        return None
-    like = given.outputs[1]
-    full = [np.zeros_like(like) if state is None else state for state in states]
-    if lengths is not None:
-        full = [np.where((lengths > 0)[None, :, None], state, 0) for state in full]
-    return tuple(state[direction] for direction in range(len(like)) for state in full)
+    def computed(self) -> tuple[Array, ...]:
+        """Return Y, Y_h and, of an LSTM, Y_c as rnncli computes them, in the type of the node's input."""
+        from rnncli import compute
 
+        case = self.case()
+        case = case._replace(stack=case.stack.with_everything())
+        arrays = {tensor.name: tensor.values for tensor in compute.run(case, "numpy").outputs}
+        directions = ("",) if len(self.outputs[1]) == 1 else ("forward_", "backward_")
+        halves = np.split(arrays["hidden_states"], len(directions), axis=-1)
+        sequence = np.stack(halves).transpose(2, 0, 1, 3)
+        states = (
+            np.stack([arrays[f"{direction}last_{part}_state"] for direction in directions])
+            for part in ("hidden", "cell")[: len(self.outputs) - 1]
+        )
+        return tuple(array.astype(self.dtype) for array in (sequence, *states))
 
-def list_returns(given: NodeCall) -> dict[str, Array]:
-    """Return everything that the node can return, by each name under which it may be shown."""
-    sequence, *states = given.outputs
-    returned = {
-        "hidden_states": np.concatenate(list(sequence.transpose(1, 2, 0, 3)), axis=-1),
-        "hidden_state": np.concatenate(list(states[0]), axis=-1),
-    }
-    directions = ("",) if len(states[0]) == 1 else ("forward_", "backward_")
-    for index, direction in enumerate(directions):
-        for part, state in zip(("hidden", "cell"), states, strict=False):
-            returned[f"{direction}last_{part}_state"] = state[index]
-    return returned
+    def compare(self, case: Case, compute: Compute) -> Result | None:
+        """Return the result of the Case; None if it is not what was compared.
 
-
-def returned_tensors(given: NodeCall) -> tuple[Array, ...]:
-    """Return Y, Y_h and, of an LSTM, Y_c as rnncli computes them, in the type of the node's input."""
-    from rnncli import compute
-
-    case = build_node_case(given)
-    case = case._replace(stack=case.stack.with_everything())
-    arrays = {tensor.name: tensor.values for tensor in compute.run(case, "numpy").outputs}
-    directions = ("",) if len(given.outputs[1]) == 1 else ("forward_", "backward_")
-    halves = np.split(arrays["hidden_states"], len(directions), axis=-1)
-    sequence = np.stack(halves).transpose(2, 0, 1, 3)
-    states = (
-        np.stack([arrays[f"{direction}last_{part}_state"] for direction in directions])
-        for part in ("hidden", "cell")[: len(given.outputs) - 1]
-    )
-    return tuple(array.astype(given.dtype) for array in (sequence, *states))
-
-
-def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result | None:
-    """Return the result of the Case; None if it is not what was compared.
-
-    All tensors that the node can return are compared in float32, also those that the model does not use.
-    Raises EngineError if the numbers differ by more than rounding explains.
-    """
-    if case.inputs.dtype == "float64":
-        compute_and_compare(given, to_dtype(case, "float32"), compute)
-        return None
-    full = case._replace(stack=case.stack.with_everything())
-    result = compute(full)
-    theirs = list_returns(given)
-    ours = {tensor.name: tensor.values for tensor in result.outputs}
-    if not _agrees(ours, theirs, {}):
-        allowed = _estimate_rounding(full, ours)
-        if not _agrees(ours, theirs, allowed):
-            gaps = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
-            largest = max(gap.absolute for gap in gaps)
-            what = "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}."
-            advice = "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there."
-            raise EngineError(what, advice, name=given.node.name, largest=largest)
-    return result if full.stack == case.stack else None
+        All tensors that the node can return are compared in float32, also those that the model does not use.
+        Raises EngineError if the numbers differ by more than rounding explains.
+        """
+        if case.inputs.dtype == "float64":
+            self.compare(to_dtype(case, "float32"), compute)
+            return None
+        full = case._replace(stack=case.stack.with_everything())
+        result = compute(full)
+        theirs = self.returned()
+        ours = {tensor.name: tensor.values for tensor in result.outputs}
+        if not _agrees(ours, theirs, {}):
+            allowed = _estimate_rounding(full, ours)
+            if not _agrees(ours, theirs, allowed):
+                gaps = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
+                largest = max(gap.absolute for gap in gaps)
+                what = "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}."
+                advice = (
+                    "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there."
+                )
+                raise EngineError(what, advice, name=self.node.name, largest=largest)
+        return result if full.stack == case.stack else None
 
 
 def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:

@@ -158,25 +158,19 @@ def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds
         outputs: list[Any] = child_process.result_in_time(running, seconds)
     except TimeoutError:
         options.terminate = True
-        what = Message(
-            "the model has not finished after {seconds:.0f} s ({more}).",
-            seconds=seconds,
-            more=child_process.advise_more(seconds),
-        )
-        raise InputError(what, SIMPLIFY) from None
+        late = "the model has not finished after {seconds:.0f} s ({more})."
+        more = child_process.advise_more(seconds)
+        raise InputError(late, SIMPLIFY, seconds=seconds, more=more) from None
     except Exception as error:  # compiled code raises many kinds
         _refuse_growth(error)
-        raise _explain_failure(_reason(error)) from None
+        reason = _reason(error)
+        if re.search("not support double", reason):
+            what = "ONNX Runtime cannot run the model: {reason}"
+            raise InputError(what, "Export the model in float32.", reason=reason) from None
+        what = "ONNX Runtime cannot take these inputs: {reason}"
+        advice = "Give inputs of the sizes and values that the model was made for."
+        raise InputError(what, advice, reason=reason) from None
     return outputs
-
-
-def _explain_failure(reason: str) -> InputError:
-    if re.search("not support double", reason):
-        return InputError(
-            "ONNX Runtime cannot run the model: {reason}", "Export the model in float32.", reason=reason
-        )
-    what = "ONNX Runtime cannot take these inputs: {reason}"
-    return InputError(what, "Give inputs of the sizes and values that the model was made for.", reason=reason)
 
 
 def _reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
 from rnncli.commands.conformance.kit import model_of
 from rnncli.commands.conformance.oracle import compute, flip, readings
-from rnncli.models.onnx.model import NodeCall, returned_tensors
+from rnncli.models.onnx.model import NodeCall
 from rnncli.values import Array
 
 ONNX = tuple(map(int, onnx.__version__.split(".")[:2]))
@@ -78,7 +78,7 @@ def in_rnncli(case: KitCase) -> dict[str, Array]:
     directions = 2 if case.attributes.get("direction") == "bidirectional" else 1
     state = np.zeros((directions, inputs["X"].shape[1], case.attributes["hidden_size"]))
     call = NodeCall(node, tuple(inputs.get(name) for name in INPUTS), (state,) * len(names))
-    outputs = dict(zip(names, returned_tensors(call), strict=True))
+    outputs = dict(zip(names, call.computed(), strict=True))
     axes = {"Y": (2, 0, 1, 3), "Y_h": (1, 0, 2), "Y_c": (1, 0, 2)}
     return {
         name: outputs[name].transpose(axes[name]) if time_first else outputs[name] for name in case.outputs
