@@ -46,7 +46,6 @@ from rnncli.models.layer_cases import build_layer_case, name_outputs, with_dtype
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
-from rnncli.result import Result
 from rnncli.values import Array
 
 FLOAT32 = Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
@@ -155,8 +154,18 @@ def _record_wanted(
     """Without tf_keras, today's Keras runs a model of Keras 2, if it computes the same outputs."""
     today = graph.generation >= 3 or not has_tf_keras()
     try:
-        if today:
-            _require_same_rules(graph)
+        masked = any(node.makes_mask for node in graph.nodes)
+        joined = any(
+            node.class_name in plain.MERGING or node.kwargs.get("initial_state") is not None
+            for node in graph.nodes
+        )
+        if today and rules_of(graph.origin) != TODAY and masked and joined:
+            raise UnrunnableError(
+                "Keras cannot run this model: today's Keras combines masks differently from "
+                "{origin}, which saved it.",
+                REBUILD,
+                origin=graph.origin,
+            )
         return _record(graph, path, inputs, names, today=today)[0]
     except UnrunnableError as error:
         if graph.generation >= 3 or not today:
@@ -276,14 +285,7 @@ def _part(graph: Graph, node: Node, call: CallArrays, compute: Compute) -> Layer
     except UnknownLayerError as error:
         raise name_cause(graph, node, error) from None
     result = compute(case)
-    _require_equal(graph, node, result, call.outputs)
-    return LayerUse(node.name, case, result)
-
-
-def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
-    import numpy as np
-
-    for tensor, expected in zip(result.outputs, theirs, strict=True):
+    for tensor, expected in zip(result.outputs, call.outputs, strict=True):
         values = tensor.values.astype(np.result_type(expected, np.float32))  # also of bfloat16
         size = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0)))
         if not np.allclose(values, expected, rtol=0, atol=TOLERANCE * size, equal_nan=True):
@@ -298,6 +300,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
                 if same
                 else Message(", which does not know what {origin} meant", origin=graph.origin),
             )
+    return LayerUse(node.name, case, result)
 
 
 def _other_outputs(
@@ -311,21 +314,6 @@ def _other_outputs(
         if is_other and not plain.is_operation(node.module):
             outputs = seen[node.name].outputs
             yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
-
-
-def _require_same_rules(graph: Graph) -> None:
-    masked = any(node.makes_mask for node in graph.nodes)
-    joined = any(
-        node.class_name in plain.MERGING or node.kwargs.get("initial_state") is not None
-        for node in graph.nodes
-    )
-    if rules_of(graph.origin) != TODAY and masked and joined:
-        raise UnrunnableError(
-            "Keras cannot run this model: today's Keras combines masks differently from "
-            "{origin}, which saved it.",
-            REBUILD,
-            origin=graph.origin,
-        )
 
 
 def _require_one_dtype(node: Node) -> None:
@@ -410,7 +398,12 @@ def _find(run: KerasRun) -> Any:
     except RnncliError:
         raise
     except Exception as error:  # frameworks raise many types
-        raise explain_error(error, run.family) from None
+        if type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error):
+            raise too_large(Message("too much memory")) from None
+        if str(error).startswith("Exception encountered"):  # Keras knows the layers
+            advice = Message("Correct the model so that Keras runs it, or give different inputs.")
+            raise cannot_run(run.family, first_sentence(error), advice) from None
+        raise cannot_run(run.family, first_sentence(error)) from None
 
 
 def _plain(leaf: Any) -> Any:
@@ -420,15 +413,6 @@ def _plain(leaf: Any) -> Any:
         return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else str(type(leaf))
     array = leaf.astype("float32") if leaf.dtype.name == "bfloat16" else leaf
     return array if array.dtype.kind in transfer.KINDS else array.dtype.name
-
-
-def explain_error(error: Exception, family: str) -> RnncliError:
-    """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
-    if type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error):
-        return too_large(Message("too much memory"))
-    knows_it = str(error).startswith("Exception encountered")
-    advice = Message("Correct the model so that Keras runs it, or give different inputs.")
-    return cannot_run(family, first_sentence(error), advice if knows_it else UNKNOWN_LAYERS)
 
 
 def cannot_run(family: str, sentence: Text, advice: Text = UNKNOWN_LAYERS) -> UnrunnableError:
@@ -603,10 +587,25 @@ def _require_room(keras: Any, run: KerasRun, classes: Mapping[str, Any]) -> None
     TensorFlow may crash where memory runs out.
     Raises what Keras raises for a model that it cannot load.
     """
+    tensorflow = importlib.import_module("tensorflow")
     try:
         with isolated(), keras.StatelessScope(initialize_variables=False):
             model = keras.saving.load_model(run.path, dict(classes), compile=False)
-            sizes = tuple(_tensor_sizes(keras, model, run.inputs))
+            specs = [
+                tensorflow.TensorSpec(run.inputs[tensor.name].shape, run.inputs[tensor.name].dtype)
+                for tensor in model.inputs
+            ]
+
+            def trace(*tensors: Any) -> Any:
+                packed = keras.tree.pack_sequence_as(_graph_of(model).input, list(tensors))
+                return model(packed, training=False)
+
+            traced = tensorflow.function(trace, autograph=False).get_concrete_function(*specs)
+            sizes = [
+                (output.shape.num_elements() or 0) * output.dtype.size
+                for operation in traced.graph.get_operations()
+                for output in operation.outputs
+            ]
     except ValueError as error:
         if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
             return
@@ -616,18 +615,3 @@ def _require_room(keras: Any, run: KerasRun, classes: Mapping[str, Any]) -> None
         raise too_large(Message("a tensor of {size}", size=format_size(max(sizes))))
     if sum(sizes) > room:
         raise too_large(Message("tensors of {size}", size=format_size(sum(sizes))))
-
-
-def _tensor_sizes(keras: Any, model: Any, inputs: Mapping[str, Array]) -> Iterator[int]:
-    tensorflow = importlib.import_module("tensorflow")
-
-    def run(*tensors: Any) -> Any:
-        packed = keras.tree.pack_sequence_as(_graph_of(model).input, list(tensors))
-        return model(packed, training=False)
-
-    arrays = [inputs[tensor.name] for tensor in model.inputs]
-    specs = [tensorflow.TensorSpec(array.shape, array.dtype) for array in arrays]
-    traced = tensorflow.function(run, autograph=False).get_concrete_function(*specs)
-    for operation in traced.graph.get_operations():
-        for output in operation.outputs:
-            yield (output.shape.num_elements() or 0) * output.dtype.size

@@ -214,12 +214,24 @@ def summarize_graph(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
     """Return every layer of the graph.  sizes: the shapes of the inputs, if they are given."""
     shapes = {entry.name: sizes.get(entry.name, entry.shape) for entry in graph.inputs}
     halves = {node.name: half_dtype(node) for node in graph.nodes}
-    first, second = (_walk_shapes(graph, shapes, free) for free in FREE)
+
+    def walk(free: int) -> _ShapeWalk:
+        inputs = {
+            entry.name: _empty(shapes[entry.name] or (None, None), free, entry.dtype)
+            for entry in graph.inputs
+        }
+        request = ModelRequest(inputs, compute=compute.run)  # which is not called
+        shape_walk = _ShapeWalk(_in_float32(graph), request, rules_of(graph.origin))
+        shape_walk.free = free
+        shape_walk.visit_all()
+        return shape_walk
+
+    first, second = map(walk, FREE)
     batches = {shape[0] for shape in shapes.values() if shape}
     batch = next(iter(batches)) if len(batches) == 1 else "batch"
 
     def tensor(ref: Ref, name: str) -> TensorRow:
-        values = [walk.values[ref.node].tensors for walk in (first, second)]
+        values = [each.values[ref.node].tensors for each in (first, second)]
         arrays: list[Any] = [tensors[ref.tensor] if ref.tensor < len(tensors) else None for tensors in values]
         if any(array is None for array in arrays):
             return TensorRow(name, None)
@@ -230,39 +242,37 @@ def summarize_graph(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
         return TensorRow(name, shape, halves[ref.node] if halves[ref.node] and "float" in dtype else dtype)
 
     hidden, counter = hidden_nodes(graph), WeightCounter()
-    rows = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]
+
+    def row(node: Node) -> LayerRow:
+        count = len(first.values[node.name].tensors)
+        half = half_dtype(node)
+        known = replace(node, config=with_dtype(node.config, half)) if half else node
+        spec = known_spec(known) if node.is_recurrent else None
+        source = next(iterate_refs(node.args), None)
+        given = None if source is None else tensor(source, "").shape
+        given = given or ("batch", None, features_of(node))
+        names = name_outputs(node.name, count)
+        if spec is not None and len(infos := Stack((spec,)).outputs(given)) == count:
+            names = [f"{node.name}/{info.name}" for info in infos]
+        return LayerRow(
+            name=node.name,
+            class_name=class_text(node.class_name, node.config),
+            inputs=tuple(dict.fromkeys(_sources(node, first.nodes, hidden))),
+            outputs=tuple(tensor(Ref(node.name, index), name) for index, name in enumerate(names)),
+            weights=counter.rows(node.weights.items(), node.parameters, frozen=frozen_names(node)),
+            mask=first.uses.get(node.name, ""),
+            recurrent=node.is_recurrent,
+            spec=spec,
+            input_shape=given if node.is_recurrent else None,
+        )
+
+    rows = [row(node) for node in graph.nodes if node.name not in hidden]
     inputs = tuple(TensorRow(w.name, shapes[w.name], w.dtype) for w in graph.inputs)
     outputs = tuple(tensor(ref, ref.node) for ref in graph.outputs)
     return Summary(
         graph.file, graph.origin, inputs, tuple(rows), outputs, graph.notes, graph.name,
         graph.optimizer_parameters,
     )  # fmt: skip
-
-
-def _row(
-    node: Node, walk: _ShapeWalk, hidden: Collection[str], counter: WeightCounter, tensor: Any
-) -> LayerRow:
-    count = len(walk.values[node.name].tensors)
-    half = half_dtype(node)
-    known = replace(node, config=with_dtype(node.config, half)) if half else node
-    spec = known_spec(known) if node.is_recurrent else None
-    source = next(iterate_refs(node.args), None)
-    given = None if source is None else tensor(source, "").shape
-    given = given or ("batch", None, features_of(node))
-    names = name_outputs(node.name, count)
-    if spec is not None and len(infos := Stack((spec,)).outputs(given)) == count:
-        names = [f"{node.name}/{info.name}" for info in infos]
-    return LayerRow(
-        name=node.name,
-        class_name=class_text(node.class_name, node.config),
-        inputs=tuple(dict.fromkeys(_sources(node, walk.nodes, hidden))),
-        outputs=tuple(tensor(Ref(node.name, index), name) for index, name in enumerate(names)),
-        weights=counter.rows(node.weights.items(), node.parameters, frozen=frozen_names(node)),
-        mask=walk.uses.get(node.name, ""),
-        recurrent=node.is_recurrent,
-        spec=spec,
-        input_shape=given if node.is_recurrent else None,
-    )
 
 
 def _sources(node: Node, nodes: Mapping[str, Node], hidden: Collection[str]) -> Iterator[str]:
@@ -272,17 +282,6 @@ def _sources(node: Node, nodes: Mapping[str, Node], hidden: Collection[str]) -> 
             yield from _sources(nodes[ref.node], nodes, hidden)
         else:
             yield ref.node
-
-
-def _walk_shapes(graph: Graph, shapes: Mapping[str, Shape | None], free: int) -> _ShapeWalk:
-    inputs = {
-        entry.name: _empty(shapes[entry.name] or (None, None), free, entry.dtype) for entry in graph.inputs
-    }
-    request = ModelRequest(inputs, compute=compute.run)  # which is not called
-    walk = _ShapeWalk(_in_float32(graph), request, rules_of(graph.origin))
-    walk.free = free
-    walk.visit_all()
-    return walk
 
 
 def _empty(shape: Shape, free: int, dtype: str = "") -> Any:

@@ -7,7 +7,7 @@ the wanted tensors are outputs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -63,7 +63,10 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
     }
     if computed:
         needed = with_outputs(model, computed)
-        content = _content(needed)
+        try:
+            content: bytes = needed.SerializeToString()
+        except Exception as error:  # protobuf raises more than one kind for large models
+            raise _explain_refusal(error) from None
         size = len(content) + sum(array.nbytes for array in feeds.values())
         with limit_growth(size):
             arrays = _run(_session(content), computed, feeds, child_process.allow(SECONDS + size / SPEED))
@@ -91,34 +94,21 @@ def _session(content: bytes) -> Any:
             enable_fallback=0,  # it prints
         )
 
-    _require_loadable(load, SECONDS + len(content) / SPEED)
-    try:
-        return call_in_thread(load)
-    except Exception as error:  # compiled code raises many kinds
-        raise _explain_refusal(error) from None
-
-
-def _require_loadable(load: Callable[[], Any], seconds: float) -> None:
-    """Raise InputError for a model that takes too long to load, or crashes; the parent reports errors."""
-
     def work(file: BinaryIO) -> None:
-        with suppress(Exception):
+        with suppress(Exception):  # which the parent reports
             load()
         file.write(b"+")
 
     try:
+        seconds = SECONDS + len(content) / SPEED
         with child_process.run_in_child(work, seconds, total(), "ONNX Runtime") as answer:
             answer.take(1)
     except child_process.IncompleteOutputError as error:
         raise InputError("ONNX Runtime cannot load the model: {error}.", SIMPLIFY, error=error) from None
-
-
-def _content(model: Any) -> bytes:
     try:
-        content: bytes = model.SerializeToString()
-    except Exception as error:  # protobuf raises more than one kind for large models
+        return call_in_thread(load)
+    except Exception as error:  # compiled code raises many kinds
         raise _explain_refusal(error) from None
-    return content
 
 
 def _refuse_growth(error: Exception) -> None:

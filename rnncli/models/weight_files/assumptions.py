@@ -266,16 +266,13 @@ def _option(node: Node, name: str, default: str) -> str:
     return str(node.core_config.get(name, default))
 
 
-def _word(model: Modules, value: Any) -> Text:
-    if value != "hard_sigmoid_keras2":
-        return str(value)
-    origin = "Keras 2" if "recurrent_activation" in model.assumptions else model.origin
-    return Message("{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})", name=value, origin=origin)
-
-
 def _by_layer(name: str, values: Mapping[str, Any], model: Modules) -> Iterator[Text]:
     """Yield `activation tanh`, or `activation tanh (a, b)` if layers differ."""
     for value in dict.fromkeys(values.values()):
         layers = [layer for layer, each in values.items() if each == value]
+        word: Text = str(value)
+        if value == "hard_sigmoid_keras2":
+            origin = "Keras 2" if "recurrent_activation" in model.assumptions else model.origin
+            word = Message("{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})", name=value, origin=origin)
         text = "{name} {value} ({layers})" if len(layers) < len(values) else "{name} {value}"
-        yield Message(text, name=name, value=_word(model, value), layers=format_names(layers))
+        yield Message(text, name=name, value=word, layers=format_names(layers))
