@@ -53,7 +53,7 @@ BASES = {
 report, report on run and trace, svg on table, cudnn on keras."""
 
 BESIDE = {
-    "commands": {"checks", "expected", "known"},
+    "commands": {"checks", "expected"},
     "layers": {"case", "layer", "plain", "recurrent", "shape_checks", "stack"},
 }
 """Files of these folders that are not of the listed kind."""

@@ -21,7 +21,7 @@ rnncli schema run -o run.schema.json
 OWN_FILES = True
 ANSWERS: dict[str, Sequence[str]] = {
     "compare": ("compare.answer", "compare.function"),
-    "conformance": ("conformance.answer",),
+    "conformance": ("conformance",),
     "engines": ("engines",),
     "explain": ("explain.answer",),
     "explore": ("explore.command_text",),

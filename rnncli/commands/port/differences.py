@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain, permutations
 
-from rnncli.commands.known import Known, known, possible
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis
 from rnncli.errors import Message
 from rnncli.frameworks import letters
+from rnncli.known import Known, known, possible
 
 KERAS_LETTERS = str.maketrans("gn", "ch")
 """Of the candidates, which Keras calls c and h."""

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli import frameworks
-from rnncli.commands.known import Known
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
+from rnncli.known import Known
 from rnncli.layers.bidirectional import Bidirectional
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack

@@ -8,9 +8,9 @@ from operator import attrgetter
 
 import numpy as np
 
-from rnncli.commands.known import Known
 from rnncli.commands.port.differences import list_known
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
+from rnncli.known import Known
 from rnncli.values import Array
 
 PART_SEQUENCES, PART_STEPS = 2, 8

@@ -9,11 +9,11 @@ import pytest
 from plant import Kind, plant
 from port_runs import run_of
 
-from rnncli.commands.known import Known
 from rnncli.commands.port import differences, evidence
 from rnncli.commands.port import search as searching
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.commands.port.search import search
+from rnncli.known import Known
 
 KINDS = {
     "lstm": Kind("LSTM"),

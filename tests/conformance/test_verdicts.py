@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rnncli.commands.conformance.cases import KitCase, list_cases
-from rnncli.commands.conformance.judge import Failure, judge
-from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.conformance.oracle import KitCase, compute, list_cases, readings
+from rnncli.conformance.verdicts import Failure, judge
 from rnncli.values import Array
 
 CASES = {case.name: case for case in list_cases()}

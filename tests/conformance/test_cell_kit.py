@@ -15,12 +15,12 @@ from faulty_delta import kernel
 from matrix_loops import SMALL
 
 from rnncli import compute
-from rnncli.commands.conformance import naming
-from rnncli.commands.conformance.cases import KitCase
-from rnncli.commands.conformance.cell_cases import list_cell_cases
-from rnncli.commands.conformance.judge import Judgement, judge
-from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
-from rnncli.commands.conformance.oracle import compute as compute_case
+from rnncli.conformance import faults as naming
+from rnncli.conformance.cell_cases import list_cell_cases
+from rnncli.conformance.faults import NOT_FOUND, name_faults
+from rnncli.conformance.oracle import KitCase
+from rnncli.conformance.oracle import compute as compute_case
+from rnncli.conformance.verdicts import Judgement, judge
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.values import Array

@@ -10,9 +10,9 @@ from time import monotonic
 
 import pytest
 
-from rnncli.commands.conformance.cases import KitCase, list_cases
-from rnncli.commands.conformance.judge import Failure, judge
-from rnncli.commands.conformance.runners import Answer, run_implementation, run_program
+from rnncli.conformance.oracle import KitCase, list_cases
+from rnncli.conformance.runners import Answer, run_implementation, run_program
+from rnncli.conformance.verdicts import Failure, judge
 from rnncli.errors import Message, UsageError
 
 CASES = {case.name: case for case in list_cases()}

@@ -9,9 +9,17 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
-from rnncli.commands.conformance.kit import model_of
-from rnncli.commands.conformance.oracle import compute, flip, readings
+from rnncli.conformance.kit import model_of
+from rnncli.conformance.oracle import (
+    INPUTS,
+    OUTPUTS,
+    TOLERANCES,
+    KitCase,
+    compute,
+    flip,
+    list_cases,
+    readings,
+)
 from rnncli.models.onnx.model import NodeCall
 from rnncli.values import Array
 

@@ -13,14 +13,13 @@ from command import Run
 from looks import check_looks
 from onnx import helper
 
-from rnncli.commands.conformance.answer import SEES, CasesAnswer, ConformanceAnswer
-from rnncli.commands.conformance.cases import list_cases
-from rnncli.commands.conformance.cell_cases import ROWS
-from rnncli.commands.conformance.judge import Failure, judge
-from rnncli.commands.conformance.kit import model_of
-from rnncli.commands.conformance.naming import name_faults
-from rnncli.commands.conformance.oracle import compute, readings
-from rnncli.commands.conformance.selection import choose_cases
+from rnncli.commands.conformance import SEES, CasesAnswer, ConformanceAnswer
+from rnncli.conformance import choose_cases
+from rnncli.conformance.cell_cases import ROWS
+from rnncli.conformance.faults import name_faults
+from rnncli.conformance.kit import model_of
+from rnncli.conformance.oracle import compute, list_cases, readings
+from rnncli.conformance.verdicts import Failure, judge
 
 CASES = {case.name: case for case in list_cases()}
 OPEN = "lstm_length_0_initial"

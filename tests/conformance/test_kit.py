@@ -18,9 +18,8 @@ from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
 from rnncli import handbook
-from rnncli.commands.conformance.cases import TOLERANCES, list_cases
-from rnncli.commands.conformance.kit import folder_of, write_kit
-from rnncli.commands.conformance.oracle import compute
+from rnncli.conformance.kit import folder_of, write_kit
+from rnncli.conformance.oracle import TOLERANCES, compute, list_cases
 
 CASES = list_cases()
 

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from networks import MISTAKES, answer
 
-from rnncli.commands.conformance import naming
-from rnncli.commands.conformance.cases import KitCase, list_cases
-from rnncli.commands.conformance.faults import FAULTS, join_changes, list_traits
-from rnncli.commands.conformance.judge import Failure, Judgement, judge
-from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
-from rnncli.commands.conformance.oracle import Changes, compute, list_readings
-from rnncli.commands.known import Known
+from rnncli.conformance import faults as naming
+from rnncli.conformance.faults import FAULTS, NOT_FOUND, join_changes, list_traits, name_faults
+from rnncli.conformance.oracle import Changes, KitCase, compute, list_cases, list_readings
+from rnncli.conformance.verdicts import Failure, Judgement, judge
+from rnncli.known import Known
 from rnncli.values import Array
 
 

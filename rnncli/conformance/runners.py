@@ -3,7 +3,7 @@
 A program runs in processes of its own, which may crash or hang; what it prints is not shown.  The files that
 it leaves may be a pipe that nobody writes to, a link to a device without an end, or gigabytes of zeros packed
 into a few bytes.  So the kind and the size of a file are known before it is read, and what cannot be read
-within the limits is refused, with the reason.
+within the limits is refused, with the reason.  At the end stand the packages that `--implementation` names.
 """
 
 from __future__ import annotations
@@ -16,23 +16,26 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib import metadata, util
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
-from rnncli.commands.conformance.cases import KitCase
-from rnncli.commands.conformance.judge import Failure
-from rnncli.commands.conformance.kit import folder_of, model_path, write_kit
-from rnncli.errors import InputError, Message, Text, UsageError, first_nonblank_line, shorten
+import numpy as np
+
+from rnncli.conformance.kit import folder_of, model_path, write_kit
+from rnncli.conformance.oracle import KitCase
+from rnncli.conformance.verdicts import Failure
+from rnncli.errors import EngineError, InputError, Message, Text, UsageError, first_nonblank_line, shorten
 from rnncli.inputs.formats import npz
 from rnncli.process.child_process import limit_files_of
 from rnncli.process.memory import format_size
 from rnncli.process.signals import exit_cleanly
-from rnncli.values import Array
+from rnncli.values import Array, __version__
 
 NO_FILE = Message("It wrote no outputs.")
 PAUSE = 0.02
@@ -42,8 +45,8 @@ BLOCK = 2**16
 START = """
 import sys
 sys.path[:] = sys.argv[4:]
-import rnncli.commands.conformance.implementations
-rnncli.commands.conformance.implementations.answer_kit(*sys.argv[1:4])
+import rnncli.conformance.runners
+rnncli.conformance.runners.answer_kit(*sys.argv[1:4])
 """
 """The program in which an installed package answers."""
 
@@ -344,3 +347,140 @@ def _open_regular(path: Path) -> Iterator[BinaryIO]:
         raise InputError("it is not a regular file.")
     with open(target, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
         yield cast("BinaryIO", file)
+
+
+Inputs = Mapping[str, Array]
+Outputs = Sequence[Any]
+"""Arrays, in the order of the graph."""
+
+
+def _rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute the node as `rnncli run --model` does, and return its tensors in the layout of the file."""
+    import onnx
+
+    from rnncli.ask import Ask, subject_of
+    from rnncli.compute import join_results
+
+    node = onnx.load(model).graph.node[0]
+    attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    every = {"return_sequences": True, "return_state": True}
+    computed = subject_of(Ask(dict(inputs), model=str(model), options=every)).compute(None)
+    result = join_results(computed.results, computed.batch)
+    tensors = {tensor.name.rpartition("/")[2]: tensor.values for tensor in result.outputs}
+    directions = ("forward_", "backward_") if attributes.get("direction") == b"bidirectional" else ("",)
+    y = np.stack(np.split(tensors["hidden_states"], len(directions), axis=-1), axis=2)  # (b, t, d, u)
+    states = {
+        f"Y_{letter}": np.stack([tensors[f"{direction}last_{state}_state"] for direction in directions])
+        for letter, state in (("h", "hidden"), ("c", "cell"))
+        if f"{directions[0]}last_{state}_state" in tensors
+    }
+    if attributes.get("layout"):
+        arrays = {"Y": y, **{name: state.swapaxes(0, 1) for name, state in states.items()}}
+    else:
+        arrays = {"Y": y.transpose(1, 2, 0, 3), **states}
+    return [arrays[name] for name in outputs]
+
+
+def _onnxruntime(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    returned: list[Any] = session.run(list(outputs), dict(inputs))
+    return returned
+
+
+def _onnx_reference(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    from onnx.reference import ReferenceEvaluator
+
+    return list(ReferenceEvaluator(str(model)).run(list(outputs), dict(inputs)))
+
+
+def _openvino(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    import openvino
+
+    # in float32 even where the processor has something faster
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    returned = compiled(dict(inputs))
+    return [returned[name] for name in outputs]
+
+
+def _opencv(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    import cv2
+
+    network = cv2.dnn.readNetFromONNX(str(model))
+    for name, array in inputs.items():
+        network.setInput(array, name)
+    returned: Sequence[Any] = network.forward(list(outputs))
+    return returned
+
+
+def _tract(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    import tract
+
+    runnable = tract.onnx().load(model).into_model().into_runnable()
+    return [tensor.to_numpy() for tensor in runnable.run(list(inputs.values()))]
+
+
+def _onnx2pytorch(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    import onnx
+    import onnx2pytorch
+    import torch
+
+    module = onnx2pytorch.ConvertModel(onnx.load(model))
+    with torch.no_grad():
+        returned = module(*map(torch.from_numpy, inputs.values()))
+    tensors = returned if isinstance(returned, (tuple, list)) else [returned]
+    return [tensor.numpy() for tensor in tensors]
+
+
+class Implementation(NamedTuple):
+    """A package.
+
+    package: the module that is imported.  install: what pip installs.
+    run: computes a model; takes its file, the inputs in the graph's order, and the names of the outputs.
+    """
+
+    package: str
+    install: str
+    run: Callable[[Path, Inputs, Sequence[str]], Outputs]
+
+
+IMPLEMENTATIONS = {
+    "rnncli": Implementation("rnncli", "rnncli", _rnncli),
+    "onnxruntime": Implementation("onnxruntime", "onnxruntime", _onnxruntime),
+    "onnx.reference": Implementation("onnx", "onnx", _onnx_reference),
+    "openvino": Implementation("openvino", "openvino", _openvino),
+    "opencv": Implementation("cv2", "opencv-python-headless", _opencv),
+    "tract": Implementation("tract", "tract", _tract),
+    "onnx2pytorch": Implementation("onnx2pytorch", "onnx2pytorch", _onnx2pytorch),
+}
+
+
+def version_of(name: str) -> str:
+    """Return the version of an implementation.  Raises EngineError if it is not installed."""
+    package, install, _ = IMPLEMENTATIONS[name]
+    if package == "rnncli":
+        return __version__
+    if util.find_spec(package) is None:
+        raise EngineError(
+            "{name} is not installed.", Message("pip install {install}", install=install), name=name
+        )
+    distributions = metadata.packages_distributions().get(package, [install])
+    return metadata.version(distributions[0])
+
+
+def answer_kit(name: str, kit: str, results: str) -> None:
+    """Let an implementation answer the cases of a kit; see `rnncli.conformance.runners`."""
+    run = IMPLEMENTATIONS[name].run
+    for model in sorted(Path(kit).rglob("model.onnx"), key=lambda model: model.parent.name):
+        inputs, wanted = (dict(np.load(model.with_name(f"{kind}.npz"))) for kind in ("inputs", "outputs"))
+        part, suffix = Path(results) / f"{model.parent.name}.part", "npz"
+        try:
+            outputs = dict(zip(wanted, run(model, inputs, list(wanted)), strict=False))
+            with part.open("wb") as file:
+                np.savez(file, **outputs)
+        except Exception as error:  # each library has its own
+            reason = " ".join(str(error).partition("Stack backtrace")[0].split())
+            part.write_text(f"{type(error).__name__}: {reason}", encoding="utf-8")
+            suffix = "txt"
+        part.rename(part.with_suffix(f".{suffix}"))

@@ -12,13 +12,11 @@ import pytest
 from command import ROOT
 from matrix_loops import SMALL, UNITS
 
-from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, KitCase, list_cases
-from rnncli.commands.conformance.cell_cases import list_cell_cases
-from rnncli.commands.conformance.faults import FAULTS, ORDER, join_changes, list_traits
-from rnncli.commands.conformance.judge import Judgement, is_close, judge
-from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
-from rnncli.commands.conformance.oracle import compute
-from rnncli.commands.known import Known
+from rnncli.conformance.cell_cases import list_cell_cases
+from rnncli.conformance.faults import FAULTS, NOT_FOUND, ORDER, join_changes, list_traits, name_faults
+from rnncli.conformance.oracle import INPUTS, OUTPUTS, KitCase, compute, list_cases
+from rnncli.conformance.verdicts import Judgement, is_close, judge
+from rnncli.known import Known
 from rnncli.values import Array
 
 pytestmark = pytest.mark.slow

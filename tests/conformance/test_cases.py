@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rnncli.commands.conformance.cases import GATES, INPUTS, OUTPUTS, WEIGHTS, KitCase, list_cases
-from rnncli.commands.conformance.oracle import NodeRun, compute
+from rnncli.conformance.oracle import GATES, INPUTS, OUTPUTS, WEIGHTS, KitCase, NodeRun, compute, list_cases
 from rnncli.values import Array
 
 CASES = list_cases()

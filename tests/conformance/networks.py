@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.commands.conformance.cases import KitCase
+from rnncli.conformance.oracle import KitCase
 from rnncli.values import Array
 
 MISTAKES = {

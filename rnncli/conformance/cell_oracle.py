@@ -17,8 +17,7 @@ from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.sizes import lower
 from rnncli.cells.tree import AXES, Einsum, Function, Index, Name, Node, Reshape, Shift, walk
-from rnncli.commands.conformance.cases import KitCase
-from rnncli.commands.conformance.oracle import Changes, IsPossible, compute, rounding_of
+from rnncli.conformance.oracle import Changes, IsPossible, KitCase, compute, rounding_of
 from rnncli.errors import LayerError
 from rnncli.layers.recurrent import Cell
 from rnncli.values import Array

@@ -25,8 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
-from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.conformance.oracle import INPUTS, OUTPUTS, TOLERANCES, KitCase, compute, list_cases, readings
 from rnncli.process.packages import import_package
 from rnncli.process.signals import exit_cleanly
 from rnncli.values import Array

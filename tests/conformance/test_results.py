@@ -14,10 +14,9 @@ import pytest
 from command import Run
 from limits import processor_time
 
-from rnncli.commands.conformance.cases import list_cases
-from rnncli.commands.conformance.judge import Failure, judge
-from rnncli.commands.conformance.oracle import compute
-from rnncli.commands.conformance.runners import LONGEST, MOST, Answer, read_results
+from rnncli.conformance.oracle import compute, list_cases
+from rnncli.conformance.runners import LONGEST, MOST, Answer, read_results
+from rnncli.conformance.verdicts import Failure, judge
 
 CASES = {case.name: case for case in list_cases()}
 RIGHT = compute(CASES["lstm_forward"])

@@ -1,4 +1,9 @@
-"""Which cases are asked for: by their names, their attributes, or by what a model uses."""
+"""What tells whether a recurrent operator of ONNX, or a kernel of a cell, computes what it should.
+
+Cases with right answers (`oracle.py`; of a cell `cell_cases.py` and `cell_oracle.py`) are written as a kit
+(`kit.py`) and given to an implementation (`runners.py`); its answers get verdicts (`verdicts.py`), and what
+is wrong gets a name (`faults.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,17 @@ from itertools import cycle
 
 import numpy as np
 
-from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, KitCase, list_cases
-from rnncli.commands.conformance.oracle import DEFAULTS
+from rnncli.conformance.faults import NamedFault, name_faults
+from rnncli.conformance.kit import describe, list_too_new, write_kit
+from rnncli.conformance.oracle import DEFAULTS, INPUTS, OUTPUTS, KitCase, list_cases
+from rnncli.conformance.runners import Answers, read_results, run_implementation, run_program, version_of
+from rnncli.conformance.verdicts import Judgement, judge
 from rnncli.errors import InputError, UsageError, did_you_mean
+
+__all__ = [
+    "Answers", "Judgement", "KitCase", "NamedFault", "choose_cases", "describe", "judge", "list_too_new",
+    "name_faults", "read_results", "run_implementation", "run_program", "version_of", "write_kit",
+]  # fmt: skip
 
 TYPES = {10: "float16", 11: "float64"}
 """By ONNX's numbers of types."""
@@ -20,7 +33,7 @@ def choose_cases(like: str | None, select: list[str] | None, cell: str | None = 
     if cell is None:
         cases = list_cases()
     else:
-        from rnncli.commands.conformance.cell_cases import list_cell_cases
+        from rnncli.conformance.cell_cases import list_cell_cases
 
         cases = list_cell_cases(cell)
     names = {case.name for case in cases} | {case.attribute for case in cases}

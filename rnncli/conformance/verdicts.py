@@ -8,13 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.commands.conformance.cases import TOLERANCES, KitCase
-from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.conformance.oracle import TOLERANCES, KitCase, compute, readings
 from rnncli.errors import EMPTY, Message, Text, join, shorten
 from rnncli.values import Array
 
-VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
-"""unclear: the numbers agree with a reading that the operator's text allows."""
 LONGEST_NAME = 60
 """Characters of the name of an unknown array."""
 OVERFLOWING = 1e30
@@ -29,8 +26,9 @@ class Failure(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The verdict on a case.
+    """The verdict on a case: right, wrong, refused, crashed, timed out or unclear.
 
+    Unclear are numbers that agree with another reading which the operator's text allows.
     reason: in one sentence, why the case is not right.
     outputs: what was answered, by the names of the case; empty if there was nothing to judge.
     first: of a wrong case of a cell, the `tensor`, `step` and `index` of the first wrong number.
