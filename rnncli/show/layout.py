@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from rnncli.show.page import (
@@ -132,7 +131,7 @@ def measure(table: Table, view: View) -> Measures:
         from rnncli.show.numbers import block  # loads NumPy
 
         whole = blocks[numbers] = block(numbers, view)
-        widest = max(map(len, chain(whole.heads, *(row.texts for row in whole.rows))), default=1)
+        widest = max((len(text) for row in whole.rows for text in row.texts), default=1)
         number_widths[whole.style] = max(number_widths.get(whole.style, 0), widest)
         for row in whole.rows:
             for axis, label in row.labels.items():

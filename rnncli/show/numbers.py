@@ -19,7 +19,7 @@ MOST_INDICES = (7, 5, 3)
 """Maximum number of indices of each other axis, a gap included; the first that keeps to MOST_ROWS."""
 MOST_ANSWERS = 4
 """A row with more numbers has no answers beside it."""
-MOST_OF_AN_AXIS = 8
+MOST_OF_AN_AXIS = 20
 """Maximum length of the name of an axis above its numbers."""
 MOST_UNITS = 12
 """Maximum number of entries of the last axis if no width is given."""
@@ -40,8 +40,8 @@ class Row(NamedTuple):
 class Block(NamedTuple):
     """A tensor as text.
 
-    heads: what stands above each number: `u0`, in two halves `f0` and `b0`, of another axis `keys 0`; and
-        above an ellipsis what is left out, `u3…u29`.
+    heads: what stands above each number: `u0`, in two halves `f0` and `b0`, of another axis `keys 0`, `1`;
+        and above an ellipsis what is left out, `u3…u29`.
     style: the format of the numbers.
     summary: statistics of all values if some are omitted, in pieces.
     half: the position in `heads` at which the second half begins; 0 if there are no halves.
@@ -92,8 +92,10 @@ def block(numbers: Numbers, view: View) -> Block:
     if half:
         heads = *(f"f{unit}" for unit in range(half)), *(f"b{unit}" for unit in range(size - half))
     else:
-        name = "u" if axis == "units" else axis and f"{shorten(axis, MOST_OF_AN_AXIS)} "
-        heads = tuple(f"{name}{index}" if axis else "" for index in range(size))
+        unit = "u" if axis == "units" else ""
+        heads = tuple(f"{unit}{index}" if axis else "" for index in range(size))
+        if heads and axis and not unit:
+            heads = (f"{shorten(axis, MOST_OF_AN_AXIS)} 0", *heads[1:])
     return Block(tuple(rows), heads, style, pieces, half)
 
 

@@ -402,5 +402,8 @@ def test_a_trace_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_the_axes_of_a_printed_state_stand_in_its_order(rnncli: Run) -> None:
     """The window of Mamba-2 has its taps before the groups, which the memory has first."""
     printed = rnncli("run", "-l", f"@{ROOT}/samples/cells/mamba2_layer.toml(16, return_state=True)").stdout
-    assert re.search(r"last_memory_state +\S.*\) +groups 0 +repeats 0 +values 0 ", printed)
-    assert re.search(r"last_value_window_state +\S.*\) +taps 0 +groups 0 +repeats 0 ", printed)
+    for name, head, labels in (
+        ("last_memory_state", "numbers 0", "groups 0 +repeats 0 +values 0"),
+        ("last_value_window_state", "values 0", "taps 0 +groups 0 +repeats 0"),
+    ):
+        assert re.search(rf"{name} +\S.*\) +{head} +1 .*\n.* {labels} ", printed)

@@ -308,6 +308,9 @@ class NumbersLayout:
             label = labels.get(axis, "")
             line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, STYLES["dim"])
         for index, text in enumerate(texts):
+            if len(text) > each and ellipsis not in text:  # the name of an axis, before its first index
+                line.right_crop(min(len(text) - each, self.indent))
+                text = text[-each - self.indent :]
             if index == half:
                 line.append(f"{marks(self.view).halves} ", STYLES["dim"])
             line.append(
