@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -41,7 +41,12 @@ class Router:
         ]
         self.xs = _lines({port[0] for port in fixed}, (x for pair, _ in around for x in pair))
         self.ys = _lines({port[1] for port in fixed}, (y for _, pair in around for y in pair))
-        self.free: dict[State, bool] = {}
+        self.blocked: set[State] = set()  # the edges that come too near to a box
+        for left, top, right, bottom in boxes:
+            columns = _near(self.xs, left, right)
+            rows = _near(self.ys, top, bottom)
+            self.blocked.update((i, j, True) for i in (columns.start - 1, *columns) for j in rows)
+            self.blocked.update((i, j, False) for i in columns for j in (rows.start - 1, *rows))
         self.taken: dict[State, int] = {}
         self.points: dict[int, set[Point]] = {}  # the crossings on the wires of a value
 
@@ -107,7 +112,7 @@ class Router:
                 k, m = (i + step, j) if level else (i, j + step)
                 if 0 <= k < len(self.xs) and 0 <= m < len(self.ys):
                     edge = min(i, k), min(j, m), level
-                    if self._passes(edge):
+                    if edge not in self.blocked:
                         length = abs(self.xs[k] - self.xs[i]) + abs(self.ys[m] - self.ys[j])
                         other = self.taken.get(edge, value) != value
                         across = (k, m, not level), ((k, m - 1, False) if level else (k - 1, m, True))
@@ -119,14 +124,6 @@ class Router:
     def _stub(self, port: Port) -> State:
         x, y, dx, dy = port
         return bisect_left(self.xs, x + STUB * dx), bisect_left(self.ys, y + STUB * dy), bool(dx)
-
-    def _passes(self, edge: State) -> bool:
-        if edge not in self.free:
-            i, j, level = edge
-            x1, y1 = self.xs[i], self.ys[j]
-            x2, y2 = (self.xs[i + 1], y1) if level else (x1, self.ys[j + 1])
-            self.free[edge] = not any(_meets(box, (x1, y1, x2, y2)) for box in self.boxes)
-        return self.free[edge]
 
     def _corners(self, state: State, came: dict[State, State | Port | None], target: Port) -> list[Point]:
         """Return the corners of the way that was found, from its source."""
@@ -150,6 +147,11 @@ def _lines(fixed: set[int], others: Iterable[int]) -> list[int]:
         if all(abs(line - other) > CLEAR for line in lines[max(index - 1, 0) : index + 1]):
             lines.insert(index, other)
     return lines
+
+
+def _near(lines: Sequence[int], start: int, end: int) -> range:
+    """Return the indices of the lines of the grid that come too near to a box, along one axis."""
+    return range(bisect_right(lines, start - CLEAR), bisect_left(lines, end + CLEAR))
 
 
 def _straight(source: Port, target: Port) -> tuple[Point, Point] | None:

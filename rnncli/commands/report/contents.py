@@ -353,11 +353,13 @@ def _add_cell(cell: Cell, features: int, cells: list[dict[str, Any]]) -> int:
         "lines": [[line, _tree(node)] for line, node in lines.items()],
         "written": {line: _tree(node) for line, node in written.items()},
         "symbols": to_symbols(text, cell.config),
-        "diagram": {name: _diagram(cell, features, wide=name == "wide") for name in ("wide", "narrow")},
     }
-    if entry not in cells:
-        cells.append(entry)
-    return cells.index(entry)
+    for number, known in enumerate(cells):
+        if entry == {name: value for name, value in known.items() if name != "diagram"}:
+            return number
+    diagrams = {name: _diagram(cell, features, wide=name == "wide") for name in ("wide", "narrow")}
+    cells.append({**entry, "diagram": diagrams})
+    return len(cells) - 1
 
 
 def _diagram(cell: Cell, features: int, *, wide: bool) -> dict[str, Any]:
