@@ -4,7 +4,7 @@ An option that was not given is None, or False if it can only be switched on, so
 document applies unless an option overrides it.
 """
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial

@@ -3,10 +3,8 @@
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from math import prod
 from operator import mul, truediv
-from string import ascii_letters
 from typing import Any, NamedTuple
 
 from rnncli.cells import tree
@@ -151,6 +149,7 @@ def _whole(
     node: tree.Node, known: Mapping[str, int | None], spans: Mapping[tree.Node, tree.TokenSpan]
 ) -> int | None:
     """Return the value of an equation of `[sizes]`."""
+    from fractions import Fraction
 
     def value(part: tree.Node) -> Fraction | None:
         match part:
@@ -453,6 +452,8 @@ class _Reader:
 
 def _letters(axes: Axes) -> str:
     """Return a letter for each axis, of its name if possible; `b` is left for the batch."""
+    from string import ascii_letters
+
     letters = ""
     for axis in axes:
         choices = (letter for letter in axis.lower() + ascii_letters if letter in ascii_letters)

@@ -1,6 +1,6 @@
 """Arrange what a reader returned into the (batch, timesteps, features) array and mask that a layer takes."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Iterator, Mapping
 from functools import reduce

@@ -1,16 +1,15 @@
 """The Case: the complete, frozen request.  Readers and the command line fill it, engines compute it."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.errors import UsageError
-from rnncli.values import NO_NAMES, InputNames
+from rnncli.values import NO_NAMES, Agreement, Array, Assumed, InputNames
 
 if TYPE_CHECKING:
     from rnncli.layers.stack import Stack
-    from rnncli.values import Agreement, Array, Assumed
 
 
 class Hold(NamedTuple):
@@ -50,7 +49,7 @@ class Case(NamedTuple):
     agreement: of a layer of a live object, with its framework; else None.
     """
 
-    stack: Stack
+    stack: "Stack"
     inputs: Array
     mask: Array | None = None
     initial_state: tuple[Array, ...] | None = None

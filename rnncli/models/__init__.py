@@ -3,7 +3,7 @@
 Every kind of model is a SavedModel; its class is called Model, in the file that MODELS names.
 """
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -71,10 +71,10 @@ class ModelRequest(NamedTuple):
     windowed: bool = False
     mask: Array | None = None
     states: RawValue = RawValue()
-    order: AxisOrder | None = None
+    order: "AxisOrder | None" = None
     has_batch: bool = True
 
-    def choose(self, contents: Graph | Modules) -> tuple[str, ...]:
+    def choose(self, contents: "Graph | Modules") -> tuple[str, ...]:
         """Return the recurrent layers to show.  Raises UsageError, InputError."""
         from rnncli.models.graph import choose_layers
 
@@ -104,7 +104,7 @@ class LayerUse(NamedTuple):
         """The Case as the model calls it."""
         return self.called or self.case
 
-    def shown(self, case: Case) -> LayerUse:
+    def shown(self, case: Case) -> "LayerUse":
         """Return the use with another Case to show."""
         return self._replace(case=case, called=self.in_model)
 
@@ -150,12 +150,12 @@ class SavedModel(ABC):
     zeroes_empty: ClassVar[bool] = False
     takes_masks: ClassVar[bool] = False
 
-    contents: Graph | Modules
+    contents: "Graph | Modules"
 
     def __init__(self, contents: Any, path: Path = Path(), names: Sequence[str] = ()) -> None:
         self.contents, self.path, self.names = contents, path, tuple(names)
 
-    def with_names(self, names: Sequence[str]) -> SavedModel:
+    def with_names(self, names: Sequence[str]) -> "SavedModel":
         """Return the model with these layers to run."""
         return type(self)(self.contents, self.path, names)
 
@@ -199,7 +199,7 @@ class SavedModel(ABC):
         return tuple(name for name in self.layer_names() if name in chosen)
 
     @property
-    def axis_order(self) -> AxisOrder | None:
+    def axis_order(self) -> "AxisOrder | None":
         """The order of the first two axes that is assumed of an input; None where the graph decides."""
         return None
 
@@ -250,7 +250,7 @@ class SavedModel(ABC):
             return arrays
         return dict(zip(names, arrays.values(), strict=True))
 
-    def required_inputs(self) -> tuple[ModelInput, ...]:
+    def required_inputs(self) -> "tuple[ModelInput, ...]":
         """Return the inputs that must be given."""
         return tuple(entry for entry in cast("Graph", self.contents).inputs if not entry.optional)
 
@@ -259,7 +259,7 @@ class SavedModel(ABC):
         return {}
 
     @abstractmethod
-    def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
+    def summarize(self, sizes: Mapping[str, Shape]) -> "Summary":
         """Return every layer with its shapes and parameters, without computing.
 
         sizes: the shapes of the inputs, by name; those that are not here are as the file has them.
@@ -287,7 +287,7 @@ class SavedModel(ABC):
         """
         raise NotImplementedError(self.file)
 
-    def assume(self, options: Mapping[str, str]) -> SavedModel:
+    def assume(self, options: Mapping[str, str]) -> "SavedModel":
         """Return the model with these assumptions instead of the defaults.
 
         Raises UsageError, also for a file with a graph, which leaves nothing to assume.
@@ -295,7 +295,7 @@ class SavedModel(ABC):
         what = "{--assume} is for files without a graph, and {file} has a graph."
         raise UsageError(what, "Leave {--assume} out.", file=self.file)
 
-    def with_custom_objects(self, given: Any) -> SavedModel:
+    def with_custom_objects(self, given: Any) -> "SavedModel":
         """Return the model with the classes that it has of its own: a file of Python, or classes by name.
 
         Raises UsageError for a file that is not a whole model of Keras.
@@ -307,7 +307,7 @@ class SavedModel(ABC):
         """Return the layers that keep their state from one call to the next."""
         return ()
 
-    def for_windows(self) -> SavedModel | None:
+    def for_windows(self) -> "SavedModel | None":
         """Return the model for a batch of windows, each of which its framework gets in a separate call.
 
         None if it does not keep states from call to call, or does not take one sequence at a time.
@@ -316,7 +316,7 @@ class SavedModel(ABC):
 
 
 def open(  # noqa: A001 - called as models.open
-    source: Source, names: Sequence[str] = (), *, or_layers: bool = False, layers: Mapping[str, str] = {}
+    source: "Source", names: Sequence[str] = (), *, or_layers: bool = False, layers: Mapping[str, str] = {}
 ) -> SavedModel:
     """Open a saved model to run these layers of it: its graph, or its layers if the file holds only weights.
 

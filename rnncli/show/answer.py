@@ -15,7 +15,7 @@ value stands; the kind of the value says how it is written:
 An answer that is more than lists writes its own `page`, `document` or `records`.
 """
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rnncli.errors import Message, write
-from rnncli.result import Label
+
+if TYPE_CHECKING:
+    from rnncli.result import Label
 
 
 def say(text: object, lang: str, /, **fields: object) -> str:

@@ -86,6 +86,7 @@ class Router:
         queue: list[tuple[int, int, int, int, bool]] = []
         came: dict[State, State | Port | None] = {}
         best: dict[State, int] = {}
+        taken = self.taken.get
 
         def reach(cost: int, state: State, before: State | Port | None) -> None:
             if cost < best.get(state, 1 << 30):
@@ -114,9 +115,9 @@ class Router:
                     edge = min(i, k), min(j, m), level
                     if edge not in self.blocked:
                         length = abs(self.xs[k] - self.xs[i]) + abs(self.ys[m] - self.ys[j])
-                        other = self.taken.get(edge, value) != value
-                        across = (k, m, not level), ((k, m - 1, False) if level else (k - 1, m, True))
-                        crossed = any(self.taken.get(each, value) != value for each in across)
+                        other = taken(edge, value) != value
+                        after, before = (k, m, not level), ((k, m - 1, False) if level else (k - 1, m, True))
+                        crossed = taken(after, value) != value or taken(before, value) != value
                         reach(cost + length + SHARED * other + CROSSING * crossed, (k, m, level), state)
         (x1, y1, *_), (x2, y2, *_) = sources[0], targets[0]  # the boxes leave no way: straight through
         return [(x1, y1), (x2, y1), (x2, y2)]

@@ -57,7 +57,7 @@ class ReportContents(NamedTuple):
     data: dict[str, Any]
     remarks: tuple[Text, ...]
     lower: tuple[Spec, ...]
-    variants: Mapping[str, Spec]
+    variants: Mapping[str, Stack]
 
 
 class _Reached(NamedTuple):
@@ -96,7 +96,10 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> ReportConten
             path = use.case.stack.prefix(part.stack_index)
             prefix = f"{use.layer}/" if use.layer else path * (len(reached) > 1)
             is_last = part is reached[-1]
-            entry = _layer_entry(part, cells, switches=described and is_last, seed=use.case.seed or 0)
+            switches = described and is_last
+            variants = _variants(part.layer.spec, both=switches)
+            entry = _layer_entry(part, cells, switches=switches, seed=use.case.seed or 0)
+            entry |= _variant_entries(variants, part.inputs.shape)
             entry |= {"prefix": prefix, "source": None if part.source is None else first + part.source}
             entry["names"] = prefix if use.layer else ""
             entry["path"] = None if use.layer else path
@@ -125,7 +128,6 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> ReportConten
         "cells": cells,
     }
     last = reached[-1]
-    variants = _variants(last.layer.spec, both=described)
     return ReportContents(data, tuple(remarks), tuple(use.case.stack[: last.stack_index]), variants)
 
 
@@ -235,7 +237,6 @@ def _layer_entry(part: _Reached, cells: list[dict[str, Any]], *, switches: bool,
         "halves": halves,
         "x": _numbers(part.inputs) if part.source is None else None,
         "mask": _numbers(part.mask) if part.source is None and part.mask is not None else None,
-        **_variant_entries(_variants(spec, both=switches), part.inputs.shape),
     }
 
 
@@ -274,8 +275,8 @@ def _wrap(spec: Spec, merge: str, second: Spec | None = None) -> Spec:
     return Spec("Bidirectional", config)
 
 
-def _variants(spec: Spec, *, both: bool) -> dict[str, Spec]:
-    """Return the layer for each setting of the switches.  both: whether Bidirectional is a switch, too.
+def _variants(spec: Spec, *, both: bool) -> dict[str, Stack]:
+    """Return the layer, as a stack, for each setting of the switches.  both: whether Bidirectional is a switch, too.
 
     A key is return_sequences and return_state, 0 or 1, the merge mode, and reset_after, 0 or 1: `01concat1`.
     """
@@ -294,16 +295,15 @@ def _variants(spec: Spec, *, both: bool) -> dict[str, Spec]:
             made = _wrap(made, merge, second and replace(second, config={**second.config, **returns}))
         with suppress(LayerError):  # halves of unequal size cannot be added, nor both read backwards
             key = f"{int(sequences)}{int(state)}{merge}{'' if after is None else int(after)}"
-            variants[key] = Stack((made,))[0]
+            variants[key] = Stack((made,))
     return variants
 
 
-def _variant_entries(variants: Mapping[str, Spec], shape: tuple[int, ...]) -> dict[str, Any]:
+def _variant_entries(variants: Mapping[str, Stack], shape: tuple[int, ...]) -> dict[str, Any]:
     """Return each variant as text, with the numbers of its tensors among all `tensors`, which stand once."""
     tensors: list[dict[str, Any]] = []
     entries = {}
-    for key, spec in variants.items():
-        stack = Stack((spec,))
+    for key, stack in variants.items():
         claims = stack.claims()
         described = []
         for info in stack.outputs(shape):
@@ -315,7 +315,7 @@ def _variant_entries(variants: Mapping[str, Spec], shape: tuple[int, ...]) -> di
             equals = [str(claim) for claim in claims.get(info.label, ())]
             described.append({"axes": list(info.axes), "meaning": said, "equals": equals})
         tensors += [entry for entry in described if entry not in tensors]
-        entries[key] = {"text": describe(spec), "tensors": [tensors.index(entry) for entry in described]}
+        entries[key] = {"text": describe(stack[0]), "tensors": [tensors.index(entry) for entry in described]}
     return {"variants": entries, "tensors": tensors}
 
 

@@ -232,19 +232,16 @@ def short_commands(
     last, commands = entries[-1], {}
     for key, variant in contents.variants.items():
         same_form = last.get("resetAfter") is None or key.endswith(str(int(last["resetAfter"])))
-        stack = Stack((*contents.lower, variant))
-        wraps_as_now = bool(key.strip("01")) == last["flags"]["bidirectional"]
-        if wraps_as_now and (same_form or _draws_the_same(case, stack)):
+        if bool(key.strip("01")) != last["flags"]["bidirectional"]:
+            continue
+        stack = Stack((*contents.lower, *variant))
+        if same_form or _draws_the_same(case, stack):
             names = iter(files)
             specs = [name_by_file(spec, names) for spec in stack]
             layers = [word for spec in specs for word in ("-l", describe(spec))]
             is_whole = len(specs) == len(case.stack)
-            if (
-                is_whole
-                and not ask.layer
-                and not ask.options
-                and describe(variant) == describe(case.stack[-1])
-            ):
+            is_asked = describe(stack[-1]) == describe(case.stack[-1])
+            if is_whole and is_asked and not ask.layer and not ask.options:
                 layers = []  # the document of the input names them, or nothing does
             elif len(specs) == 1:
                 layers = _as_flags(specs[0])

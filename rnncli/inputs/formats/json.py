@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from rnncli.errors import InputError, Message, did_you_mean, inside, shorten, with_path_prefix
-from rnncli.inputs import names, nested
+from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, read_utf8, too_large
 from rnncli.options import entries
@@ -19,8 +19,7 @@ from rnncli.process.packages import import_package
 from rnncli.values import Document, format_shape
 
 TABLE = {entry.name: entry for entry in entries("run") if entry.name in Document._fields}
-KEYS = ("inputs", *TABLE, *names.KEYS)
-"""The keys of a case document: its inputs, the options of run that a Document has, too, and names."""
+"""The keys of a case document that are options of run, too."""
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
 NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
 KEY_END = re.compile(rb'"\s*:')
@@ -188,11 +187,12 @@ def _take_output(value: dict[str, Any]) -> Document:
 
 
 def _read_case(value: dict[str, Any]) -> Document:
-    from rnncli.inputs import named_arrays
+    from rnncli.inputs import named_arrays, names
 
+    keys = ("inputs", *TABLE, *names.KEYS)
     for key in value:
-        if key not in KEYS:
-            raise InputError("there is no key {key!r} in a case document.", did_you_mean(key, KEYS), key=key)
+        if key not in keys:
+            raise InputError("there is no key {key!r} in a case document.", did_you_mean(key, keys), key=key)
     if value.get("inputs") is None:
         raise InputError(
             "the case document has no inputs.", 'The minimum is {{"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}}.'

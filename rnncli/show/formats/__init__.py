@@ -4,7 +4,7 @@
 and writes bytes to `file`, in parts where possible.
 """
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 import random
 import sys
@@ -42,7 +42,7 @@ class Format(NamedTuple):
     has_theme: bool = False
     suffixes: tuple[str, ...] = ()
 
-    def write(self, answer: Answer, view: View, file: IO[bytes]) -> None:
+    def write(self, answer: "Answer", view: "View", file: IO[bytes]) -> None:
         """Write the answer to `file`."""
         getattr(import_quietly(self.module), self.function)(answer, view, file)
 
@@ -118,7 +118,7 @@ def for_output(path: str | PurePath) -> str:
     )
 
 
-def render(answer: Answer, name: str, view: View) -> str | bytes:
+def render(answer: "Answer", name: str, view: "View") -> str | bytes:
     """Render `answer` in the format `name`, one of `FORMATS`."""
     form, file = FORMATS[name], BytesIO()
     form.write(answer, view, file)
