@@ -109,10 +109,11 @@ class Router:
             if state in ends:
                 return self._corners(state, came, ends[state])
             reach(cost + BEND, (i, j, not level), state)
-            for step in (-1, 1):
+            for step, side in ((-1, -1), (1, 0)):
                 k, m = (i + step, j) if level else (i, j + step)
-                if 0 <= k < len(self.xs) and 0 <= m < len(self.ys):
-                    edge = min(i, k), min(j, m), level
+                is_new = cost < best.get((k, m, level), 1 << 30)
+                if is_new and 0 <= k < len(self.xs) and 0 <= m < len(self.ys):
+                    edge = (i + side, j, level) if level else (i, j + side, level)
                     if edge not in self.blocked:
                         length = abs(self.xs[k] - self.xs[i]) + abs(self.ys[m] - self.ys[j])
                         other = taken(edge, value) != value
