@@ -276,7 +276,9 @@ def _wrap(spec: Spec, merge: str, second: Spec | None = None) -> Spec:
 
 
 def _variants(spec: Spec, *, both: bool) -> dict[str, Stack]:
-    """Return the layer, as a stack, for each setting of the switches.  both: whether Bidirectional is a switch, too.
+    """Return the layer, as a stack, for each setting of the switches.
+
+    both: whether Bidirectional is a switch, too.
 
     A key is return_sequences and return_state, 0 or 1, the merge mode, and reset_after, 0 or 1: `01concat1`.
     """
