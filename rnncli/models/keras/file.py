@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import io
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -122,15 +121,12 @@ def _unpack(file: Text, data: bytes) -> tuple[bytes, str, bytes]:
         if not {CONFIG, WEIGHTS} <= set(names):
             raise InputError("{other}.", _advise_inner(file, names) or ADVICE, other=_describe_other(names))
         zips.require_room(archive, len(data), ADVICE, (CONFIG, WEIGHTS))
-        return archive.read(CONFIG), _read_version(archive), archive.read(WEIGHTS)
-
-
-def _read_version(archive: zipfile.ZipFile) -> str:
-    with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
-        zips.require_room(archive, 0, ADVICE, ["metadata.json"])
-        metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
-        return str(metadata.get("keras_version") or "")
-    return ""
+        config, version = archive.read(CONFIG), ""
+        with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
+            zips.require_room(archive, 0, ADVICE, ["metadata.json"])
+            metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
+            version = str(metadata.get("keras_version") or "")
+        return config, version, archive.read(WEIGHTS)
 
 
 def _read_content(source: Source, advice: Text) -> bytes:

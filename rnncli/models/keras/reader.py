@@ -134,25 +134,21 @@ def _build_graph(
     flattener = Flattener(read_weights(model["config"]), origin.old)
     outputs = flattener.add_model(model)
     for node in flattener.nodes:
-        _require_state_order(node, translator)
+        has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
+        if node.layer in translator.backwards and has_states:
+            raise InputError(
+                "{name}: {text} orders the states of several cells from the last cell to the first, "
+                "and Keras 3 does not.",
+                "Save the model with one layer for each cell.",
+                name=node.name,
+                text=origin.text,
+            )
     nodes = tuple(_complete(node, translator) for node in flattener.nodes)
     inputs = tuple(_infer_dtype(entry, nodes) for entry in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
     generation = 2 if origin.old else 3
     name = str(model["config"].get("name") or "")
     return Graph(str(file), origin.text, nodes, inputs, outputs, notes, generation, flattener.shapes, name)
-
-
-def _require_state_order(node: Node, translator: Translator) -> None:
-    has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
-    if node.layer in translator.backwards and has_states:
-        raise InputError(
-            "{name}: {text} orders the states of several cells from the last cell to the first, "
-            "and Keras 3 does not.",
-            "Save the model with one layer for each cell.",
-            name=node.name,
-            text=translator.origin.text,
-        )
 
 
 def _complete(node: Node, translator: Translator) -> Node:

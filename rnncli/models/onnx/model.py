@@ -226,14 +226,20 @@ class _Prepared:
         states = runtime.states_of(self.graph)
         required = [entry for entry in program.inputs if entry.name in states and not entry.optional]
         missing = [entry for entry in required if entry.name not in self.feeds]
-        given = dict(self.feeds)
-        for entry in missing:
-            zeros = _zeros_for(entry, program.inputs, given)
-            if zeros is None:
+        lengths: dict[Dimension, int] = {
+            axis: length
+            for entry in program.inputs
+            if entry.name in self.feeds
+            for axis, length in zip(entry.shape or (), self.feeds[entry.name].shape, strict=False)
+            if isinstance(axis, str)
+        }
+        for entry in missing:  # gets zeros, its named axes as long as in the inputs
+            shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in entry.shape or (None,)]
+            if None in shape:
                 what = "missing input: {name}; the sizes of a state of zeros are not in the file."
                 advice = "The model expects {name}: {wanted}."
                 raise InputError(what, advice, name=entry.name, wanted=model_inputs.describe(entry))
-            self.feeds[entry.name] = zeros
+            self.feeds[entry.name] = np.zeros([length or 0 for length in shape], entry.dtype)
         if missing:
             names = ", ".join(entry.name for entry in missing)
             note = "initial states that were not given are zeros: {missing}."
@@ -321,19 +327,6 @@ def _with_axes(entry: ModelInput, node: Any, features: int) -> ModelInput:
         names = ("batch", "steps", features)
     sizes = zip(entry.shape, names, strict=True)
     return replace(entry, shape=tuple(size if isinstance(size, int) else name for size, name in sizes))
-
-
-def _zeros_for(entry: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
-    """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
-    lengths: dict[Dimension, int] = {
-        axis: length
-        for other in others
-        if other.name in inputs
-        for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
-        if isinstance(axis, str)
-    }
-    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in entry.shape or (None,)]
-    return None if None in shape else np.zeros([length or 0 for length in shape], entry.dtype)
 
 
 class NodeCall(NamedTuple):

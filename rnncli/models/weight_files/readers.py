@@ -166,7 +166,13 @@ def _read_tensors(
     unpacked: bytes of the file without compression.  others: names of tensors whose numbers are wanted, too.
     Raises ImportError without PyTorch; InputError if the file is not a state dict.
     """
-    _import_all()
+    with isolated():
+        import torch
+
+    empty = io.BytesIO()  # what reading imports is imported before the child starts
+    torch.save({"": torch.zeros(1)}, empty)
+    _unpickle(io.BytesIO(empty.getvalue()))
+    codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
     def work(file: BinaryIO) -> None:
         transfer.send(file, lambda: _find_tensors(data, path, layers, others))
@@ -179,16 +185,6 @@ def _read_tensors(
         raise InputError("it was not read: {error}.", ADVICE, error=error.args[0]) from None
     shapes = {key: SimpleNamespace(shape=tuple(shape)) for key, shape in tensors if isinstance(shape, list)}
     return {**dict(tensors), **shapes}
-
-
-def _import_all() -> None:
-    with isolated():
-        import torch
-
-    empty = io.BytesIO()
-    torch.save({"": torch.zeros(1)}, empty)
-    _unpickle(io.BytesIO(empty.getvalue()))
-    codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
 
 def _find_tensors(
