@@ -175,20 +175,17 @@ def _draw_weights(form: CellForm, rng: Any) -> dict[str, Array]:
         matrix = name in PACKED[:2] or name in cell.factors
         drawn = rng.standard_normal(known) / np.sqrt(known[-2] if matrix and len(known) > 1 else 4)
         value = cell.all_initializers()[name]
-        usual = 0.0 if matrix or callable(value) else make(value, known, "float64", 1) * _is_constant(value)
+        constant = value in ("zeros", "ones") or getattr(value, "class_name", "") == "Constant"
+        usual = 0.0 if matrix or callable(value) else make(value, known, "float64", 1) * constant
         weights[name] = usual + drawn
     return weights
-
-
-def _is_constant(value: Any) -> bool:
-    return value in ("zeros", "ones") or getattr(value, "class_name", "") == "Constant"
 
 
 def _shift(form: CellForm, x: Array, weights: Mapping[str, Array], shift: float) -> None:
     """Add to the arguments of what multiplies a state: by the weights of a feature that is 1, or a bias."""
     if not shift:
         return
-    names = {name.name for factor in _list_decays(form) for name in _reach(form, factor)}
+    names = {name.name for _, _, factor, _ in _list_factors(form) for name in _reach(form, factor)}
     if "kernel" in weights:
         x[..., 0] = 1.0
         start = 0
@@ -204,13 +201,14 @@ def _shift(form: CellForm, x: Array, weights: Mapping[str, Array], shift: float)
         x[..., start : start + width] += shift
 
 
-def _list_decays(form: CellForm) -> Iterator[Node]:
-    for node in form.lines.values():
+def _list_factors(form: CellForm) -> Iterator[tuple[str, Operation, Node, Name]]:
+    """Yield the products of something with a state: the line, the product, the factor and the state."""
+    for line, node in form.lines.items():
         for part in walk(node):
             if isinstance(part, Operation) and part.symbol == "*":
                 for factor, state in ((part.left, part.right), (part.right, part.left)):
                     if isinstance(state, Name) and state.kind == "before":
-                        yield factor
+                        yield line, part, factor, state
 
 
 def _reach(form: CellForm, node: Node) -> Iterator[Name]:
@@ -524,17 +522,13 @@ def _swapped(one: str, two: str) -> Change:
 def _list_late(form: CellForm) -> Iterator[Known]:
     """Yield the factors of a state that may be applied after its update."""
     look = Message("Look at the order: what multiplies a state before its update is not applied after it.")
-    for line, node in form.lines.items():
-        for part in walk(node):
-            if not isinstance(part, Operation) or part.symbol != "*":
-                continue
-            for factor, state in ((part.left, part.right), (part.right, part.left)):
-                if isinstance(state, Name) and state.kind == "before" and state != factor:
-                    edits = {line: [_edit(part, state)]}
-                    edits.setdefault(state.name, []).append(_multiply(factor))
-                    changes = {name: _chain(several) for name, several in edits.items()}
-                    name = f"{_write(form, factor)} is applied after the update"
-                    yield _row(form, state.name, name, look, "", **changes)
+    for line, part, factor, state in _list_factors(form):
+        if state != factor:
+            edits = {line: [_edit(part, state)]}
+            edits.setdefault(state.name, []).append(_multiply(factor))
+            changes = {name: _chain(several) for name, several in edits.items()}
+            name = f"{_write(form, factor)} is applied after the update"
+            yield _row(form, state.name, name, look, "", **changes)
 
 
 def _multiply(factor: Node) -> Change:

@@ -187,7 +187,17 @@ def _start(words: Sequence[str], cases: Sequence[KitCase]) -> Iterator[_Program]
     words: with holes for the paths; {model}, {inputs} and {outputs} are those of the first case.
     """
     with exit_cleanly(), ExitStack() as stack:
-        kit, results = _write_files(stack, cases)
+        try:
+            folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+            kit, results = folder / "kit", folder / "results"
+            write_kit(kit, cases)
+            results.mkdir()
+        except OSError as error:
+            raise UsageError(
+                "a temporary file cannot be written: {strerror}.",
+                "Name a folder with more room in TMPDIR.",
+                strerror=error.strerror or error,
+            ) from None
         first = folder_of(kit, cases[0])
         paths = {
             "{kit}": kit,
@@ -221,21 +231,6 @@ def _start(words: Sequence[str], cases: Sequence[KitCase]) -> Iterator[_Program]
             process.wait()
             assert process.stderr is not None
             process.stderr.close()
-
-
-def _write_files(stack: ExitStack, cases: Sequence[KitCase]) -> tuple[Path, Path]:
-    try:
-        folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
-        kit, results = (Path(folder) / name for name in ("kit", "results"))
-        write_kit(kit, cases)
-        results.mkdir()
-    except OSError as error:
-        raise UsageError(
-            "a temporary file cannot be written: {strerror}.",
-            "Name a folder with more room in TMPDIR.",
-            strerror=error.strerror or error,
-        ) from None
-    return kit, results
 
 
 def _refuse(program: _Program) -> Failure:
