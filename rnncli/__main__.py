@@ -29,14 +29,13 @@ def main() -> NoReturn:
     try:  # around every import that takes time, so that Ctrl-C is silent from the start
         import signal
 
-        from rnncli.process.signals import interrupt_handler
+        from rnncli.process import signals
 
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, interrupt_handler)
+            signal.signal(signal.SIGINT, signals.interrupt_handler)
         from rnncli.cli.app import main as answer
-        from rnncli.process import watch
 
-        watch.enable()
+        signals.enable_watch()
         code = answer(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130  # INTERRUPTED of `errors`, which may not be loaded yet

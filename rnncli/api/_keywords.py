@@ -11,8 +11,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import Any, TypeVar
 
-from rnncli.api._options import Options
-from rnncli.api._values import pass_inputs, pass_layers, pass_live, pass_raw, pass_value, to_array
+from rnncli.api._values import Options, pass_inputs, pass_layers, pass_live, pass_raw, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.live_object import find_framework
 from rnncli.commands.checks import Expectation

@@ -16,8 +16,7 @@ from typer.main import get_install_completion_arguments
 
 from rnncli.cli import catalog, terminal
 from rnncli.cli.catalog import click
-from rnncli.cli.flags import load, make_params
-from rnncli.cli.help import LocalizedCommand, write_examples, write_flags
+from rnncli.cli.flags import LocalizedCommand, load, make_params, write_examples, write_flags
 from rnncli.cli.terminal import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import (
     INTERRUPTED,
@@ -30,7 +29,7 @@ from rnncli.errors import (
     nearest,
 )
 from rnncli.inputs.source import READ_FILES
-from rnncli.process.watch import EngineCrash
+from rnncli.process.signals import EngineCrash
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42

@@ -14,8 +14,7 @@ from typing import IO, Any, cast
 
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.source import expand_user, was_read
-from rnncli.process.signals import exit_cleanly
-from rnncli.process.watch import remove_after_crash
+from rnncli.process.signals import exit_cleanly, remove_after_crash
 
 
 def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:

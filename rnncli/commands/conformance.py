@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DisagreementError, EngineError, Message, RnncliError, Text, UsageError, count
-from rnncli.show.answer import Answer, Records, Reply, head
-from rnncli.show.documents import HEAD
+from rnncli.show.answer import HEAD, Answer, Records, Reply, head
 from rnncli.show.page import Column, Page, PagePart, Paragraph, Table, View, cell, line, marks
 
 if TYPE_CHECKING:

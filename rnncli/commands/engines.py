@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnncli.show.answer import Field, ListAnswer, Reply, head
-from rnncli.show.documents import HEAD
+from rnncli.show.answer import HEAD, Field, ListAnswer, Reply, head
 from rnncli.show.page import View
 
 EXAMPLES = """\

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from rnncli.ask.returned import MAP
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
-from rnncli.inputs import formats, nested, rnncli_output
-from rnncli.inputs.result_names import batch_first, find_results, merge_directions
+from rnncli.inputs import formats, named_arrays, nested
+from rnncli.inputs.named_arrays import batch_first, find_results, merge_directions
 from rnncli.inputs.source import Source
 from rnncli.values import Array, format_shape
 
@@ -39,7 +39,7 @@ def read_expected(source: Source) -> dict[str, Array]:
         if not isinstance(value, Mapping):
             return {ALONE: nested.to_tensor(value, kinds="fiub")}
         if "schema" in value:
-            return rnncli_output.read_tensors(value)
+            return named_arrays.read_tensors(value)
         if not value:
             raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
         return {name: nested.to_tensor(item, name, kinds="fiub") for name, item in value.items()}

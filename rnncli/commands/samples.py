@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import Message, UsageError
 from rnncli.inputs import sample_files as builtin
 from rnncli.inputs.sample_files import Sample
-from rnncli.show.answer import Field, ListAnswer, Reply
-from rnncli.show.documents import HEAD
+from rnncli.show.answer import HEAD, Field, ListAnswer, Reply
 from rnncli.show.wording import typed
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`rnncli schema`: the JSON Schema of the documents of each command, see show/documents.py."""
+"""`rnncli schema`: the JSON Schema of the documents of each command, see show/answer.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from types import FunctionType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from rnncli.errors import Message, UsageError, did_you_mean
-from rnncli.show.answer import Field, Reply
-from rnncli.show.documents import NestedNumbers, NestedTexts
+from rnncli.show.answer import Field, NestedNumbers, NestedTexts, Reply
 
 if TYPE_CHECKING:
     from rnncli.show.formats import OutputFlags

@@ -19,7 +19,7 @@ import numpy as np
 from rnncli import specs
 from rnncli.ask.layer_files import read_layer
 from rnncli.cells.sizes import axes_of
-from rnncli.cells.text import PACKED, depends_on_state
+from rnncli.cells.text import PACKED, depends_on_state, to_toml
 from rnncli.cells.tree import (
     AXES,
     REDUCTIONS,
@@ -33,7 +33,6 @@ from rnncli.cells.tree import (
     walk,
     write,
 )
-from rnncli.cells.writing import to_toml
 from rnncli.conformance.cell_oracle import MOVED, CellCase, CellForm, CellRun
 from rnncli.conformance.faults import faults_of, list_traits
 from rnncli.conformance.kit import files_of, pack, shared_files

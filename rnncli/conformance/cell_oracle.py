@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from rnncli.cells import activations
-from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of, evaluate
+from rnncli.cells.program import shift, view
 from rnncli.cells.sizes import lower
 from rnncli.cells.tree import AXES, Einsum, Function, Index, Name, Node, Reshape, Shift, walk
 from rnncli.conformance.oracle import Changes, IsPossible, KitCase, compute, rounding_of

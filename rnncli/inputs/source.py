@@ -8,15 +8,19 @@ import re
 import shlex
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from rnncli.errors import InputError, Message, Text, UsageError, inside, nearest
 from rnncli.inputs import sample_files
+from rnncli.process.memory import expansion_limit, format_size
+
+if TYPE_CHECKING:
+    import zipfile
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -469,3 +473,51 @@ def _decode(data: bytes, first: int) -> str:
             Message("Save it as UTF-8; an input in another format needs {--input-format}."),
             Message("Save it as UTF-8."),
         ) from None
+
+
+@contextmanager
+def open_archive(data: bytes, broken: Text, advice: Text) -> Iterator[zipfile.ZipFile]:
+    """Yield the archive; everything that zipfile and zlib raise in the block becomes an InputError.
+
+    broken: the message for a broken file.
+    """
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield archive
+    except InputError:
+        raise
+    except Exception:  # zipfile and zlib raise many types of exception for broken files
+        raise InputError("{broken}.", advice, broken=broken) from None
+
+
+def require_room(
+    archive: zipfile.ZipFile,
+    packed: int,
+    advice: Text,
+    names: Iterable[str] | None = None,
+    most: int | None = None,
+) -> None:
+    """Raise InputError if entries are not compressed as NumPy and Keras do, or would expand too much.
+
+    packed: size of the file in bytes.
+    names: entries to check; None for all.
+    most: bytes that they may expand to; None for what a file of this size may.
+    """
+    from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED
+
+    entries = archive.infolist() if names is None else [archive.getinfo(name) for name in names]
+    others = {ZIP_BZIP2: "bzip2", ZIP_LZMA: "LZMA"}
+    size = sum(entry.file_size for entry in entries)
+    for entry in entries:
+        if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # zipfile may expand others by gigabytes
+            raise InputError(
+                "{name} in it is compressed with {method}, which is not supported.",
+                advice,
+                name=entry.filename[:100],
+                method=others.get(entry.compress_type, f"method {entry.compress_type}"),
+            )
+    if size > (expansion_limit(packed) if most is None else most):
+        what = "it would expand from {size} to {expanded}."
+        raise InputError(what, advice, size=format_size(packed), expanded=format_size(size))

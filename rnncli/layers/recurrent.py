@@ -275,7 +275,7 @@ class Cell:
     @cached_property
     def bounds(self) -> dict[str, tuple[float, float] | None]:
         """The range of each line, (0, 1) for a sigmoid; None if no activation limits the line."""
-        from rnncli.cells.bounds import bounds_of
+        from rnncli.cells.evaluate import bounds_of
 
         return bounds_of(self.lines, self.function)
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from rnncli.errors import Message, UsageError, count, did_you_mean, shorten
-from rnncli.process import child_process, transfer
+from rnncli.process import child_process
 from rnncli.process.memory import ROOM
 from rnncli.values import Array, format_shape
 
@@ -52,7 +52,7 @@ def call_in_process(runs: FunctionRuns) -> list[tuple[Array, dict[str, Array]] |
     work, request = f"{__name__}:answer", pickle.dumps(runs)
     try:
         with child_process.run_in_new_process(work, request, SECONDS, runs.name) as output:
-            returned = transfer.receive(output, ROOM, UsageError)
+            returned = child_process.receive(output, ROOM, UsageError)
     except child_process.IncompleteOutputError:
         what = "{function}: its process ended without an answer, or took too long."
         advice = Message(
@@ -66,7 +66,7 @@ def call_in_process(runs: FunctionRuns) -> list[tuple[Array, dict[str, Array]] |
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the function returns for each run, or the error."""
     runs: FunctionRuns = pickle.loads(request)  # written by `call_in_process`
-    transfer.send(file, lambda: run_parts(_load(runs), runs))
+    child_process.send(file, lambda: run_parts(_load(runs), runs))
 
 
 def _load(runs: FunctionRuns) -> Callable[..., Any]:

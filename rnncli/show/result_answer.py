@@ -9,8 +9,7 @@ from typing import Any
 
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, Label, ModelHead, NamedTensor, Result, TensorInfo
-from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import NestedNumbers, NestedTexts, Sizes
+from rnncli.show.answer import Answer, Field, Listing, NestedNumbers, NestedTexts, Records, Sizes, head
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
 from rnncli.show.visible import visible
 from rnncli.show.wording import STATES, meaning

@@ -250,9 +250,9 @@ def to_config(spec: Spec) -> dict[str, Any]:
 
 def _plain(name: str, value: Any) -> Any:
     if name.endswith("_initializer"):
-        from rnncli.specs import initializers
+        from rnncli.specs import arguments
 
-        return initializers.to_config(value)
+        return arguments.to_config(value)
     if isinstance(value, Spec):
         return to_config(value)
     items = [_plain("", item) for item in value] if isinstance(value, tuple) else value

@@ -287,11 +287,11 @@ def _read_config(config: Mapping[str, Any]) -> Written:
 def read_equations(text: str) -> CellText:
     """Return the cell of a TOML text.  Raises LayerError, which names the line, if it is not valid."""
     from rnncli.cells.reading import read_cell
-    from rnncli.specs import initializers
+    from rnncli.specs import arguments
 
     def read_initializer(source: Any) -> Any:
         """Return the initializer; the cell creates it, in the order of its weights."""
-        initializer = initializers.build(source)
+        initializer = arguments.build(source)
         return replace(initializer, deferred=True) if isinstance(initializer, Spec) else initializer
 
     return read_cell(text, read_initializer)
@@ -324,9 +324,9 @@ def _require_complete(class_name: str, options: Mapping[str, Option], given: Map
 
 def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
     if option.kind == "initializer":
-        from rnncli.specs import initializers
+        from rnncli.specs import arguments
 
-        return initializers.build(value)
+        return arguments.build(value)
     if option.kind == "backward" and value is None:
         return None
     cell = option.kind == "cells"

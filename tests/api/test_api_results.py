@@ -16,7 +16,7 @@ from rich.console import Console
 
 import rnncli
 from rnncli import api
-from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOptions
+from rnncli.api._values import InputOptions, LayerOptions, RunOptions, ViewOptions
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.cli import catalog
 from rnncli.cli.app import main

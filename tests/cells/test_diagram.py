@@ -12,7 +12,7 @@ from random_cells import some_cells
 
 from rnncli import layers
 from rnncli.cells.diagram import lay_out
-from rnncli.cells.diagram.shapes import Diagram, Shape
+from rnncli.cells.diagram.wires import Diagram, Shape
 from rnncli.cells.tree import write
 from rnncli.specs.build import build, read_equations
 from rnncli.specs.expressions import parse

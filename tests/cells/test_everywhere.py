@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 import rnncli as api
 from rnncli.ask.layer_files import read_cell
-from rnncli.cells.writing import to_symbols
+from rnncli.cells.text import to_symbols
 from rnncli.inputs.source import Source
 
 INPUTS = np.random.default_rng(0).standard_normal((2, 4, 5)).round(2).astype(np.float32)

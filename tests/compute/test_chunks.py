@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rnncli import arrays, compute, specs
-from rnncli.compute import chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read, read_raw
@@ -140,16 +139,16 @@ class TestTheSameNumbers:
 
 
 class TestUnfolded:
-    @pytest.fixture(params=[chunks.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
+    @pytest.fixture(params=[compute.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
     def waiting(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(chunks, "IN_MEMORY", request.param)
+        monkeypatch.setattr(compute, "IN_MEMORY", request.param)
 
     @pytest.mark.parametrize("expression", [*EXPRESSIONS, NARROW])
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
         plan = compute.plan(case, budget_for(case, 3))
         whole = compute.join_results(compute.run_chunks(case, engine, plan), 11)
-        found = chunks.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
+        found = compute.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
             parts = list(mine.values.parts)
@@ -167,7 +166,7 @@ class TestUnfolded:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
         halves = list(compute.split_result(whole, [2, 2], case_of("LSTM(3)", 4)))
         halves[0] = dataclasses.replace(halves[0], engines=("onnx",))
-        found = chunks.ChunkedResult(iter(halves), 4)
+        found = compute.ChunkedResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
         assert found.summary.engines == ("onnx", "numpy")
 
@@ -177,7 +176,7 @@ class TestUnfolded:
 
         case = case_of(EXPRESSIONS[1])
         plan = compute.plan(case, budget_for(case, 3))
-        found = chunks.ChunkedResult(compute.run_chunks(case, "numpy", plan), 11)
+        found = compute.ChunkedResult(compute.run_chunks(case, "numpy", plan), 11)
         monkeypatch.setattr(found._waiting[1].file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)

@@ -17,7 +17,7 @@ from rnncli import initializers
 from rnncli.cli.app import main
 from rnncli.errors import LayerError
 from rnncli.initializers import _draws, make, takes_seed
-from rnncli.specs.initializers import parse, to_config
+from rnncli.specs.arguments import parse, to_config
 from rnncli.values import Spec
 
 KERAS_NAMES = [name for name in initializers.names() if initializers.find(name).in_keras]

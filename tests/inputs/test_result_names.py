@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnncli.inputs.result_names import find_results
+from rnncli.inputs.named_arrays import find_results
 
 
 @pytest.mark.parametrize(("layers", "found"), [

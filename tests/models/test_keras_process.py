@@ -19,7 +19,7 @@ from limits import PATIENCE
 from oracle import keras
 
 from rnncli.errors import EngineError
-from rnncli.process import child_process, signals, transfer
+from rnncli.process import child_process, signals
 
 L = keras.layers
 INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
@@ -181,4 +181,4 @@ def test_what_comes_back_is_bounded() -> None:
     child_process.write_text(file, json.dumps({"found": {"": 0}}).encode())
     file.seek(0)
     with pytest.raises(child_process.IncompleteOutputError, match="its numbers take 4"):
-        transfer.receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)
+        child_process.receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)

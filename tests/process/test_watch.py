@@ -20,8 +20,8 @@ from onnx import helper
 
 import rnncli as package
 from rnncli.errors import Message
-from rnncli.process import watch
-from rnncli.process.watch import CRASHES
+from rnncli.process import signals
+from rnncli.process.signals import CRASHES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
@@ -36,10 +36,10 @@ program.main()
 WAITING = """
 import os, signal, time
 from rnncli.errors import Message
-from rnncli.process import signals, watch
-watch.enable()
+from rnncli.process import signals
+signals.enable_watch()
 signal.signal(signal.SIGINT, signals.interrupt_handler)
-watch.watch("engine", Message(""))
+signals.watch("engine", Message(""))
 try:
     print(os.getpid(), flush=True)
     time.sleep(60)
@@ -91,17 +91,17 @@ import os, sys
 from pathlib import Path
 from rnncli.cli.files import open_output
 from rnncli.errors import Message
-from rnncli.process import watch
-watch.enable()
+from rnncli.process import signals
+signals.enable_watch()
 try:
-    watch.watch("first", Message(""))
-    watch.watch("second", Message("Try again."))
+    signals.watch("first", Message(""))
+    signals.watch("second", Message("Try again."))
     with open_output(sys.argv[1]) as file:
         file.write(b"half")
         file.flush()
         assert len(list(Path(sys.argv[1]).parent.iterdir())) == 1
         os.abort()
-except watch.EngineCrash as crash:
+except signals.EngineCrash as crash:
     print(crash.error)
 """
     done = run_program(program, str(tmp_path / "answer.json"))
@@ -163,13 +163,13 @@ def test_in_python_an_engine_stays_in_the_process(monkeypatch: pytest.MonkeyPatc
 
 def test_a_process_with_threads_does_not_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """They would be missing in the child."""
-    monkeypatch.setattr(watch._State, "enabled", True)
+    monkeypatch.setattr(signals._State, "enabled", True)
     monkeypatch.setattr(os, "fork", None)
     end = Event()
     thread = Thread(target=end.wait)
     thread.start()
     try:
-        watch.watch("engine", Message(""))
+        signals.watch("engine", Message(""))
     finally:
         end.set()
         thread.join()
@@ -180,12 +180,12 @@ def test_a_thread_that_ends_is_waited_for() -> None:
     program = """
 import os, threading, time
 from rnncli.errors import Message
-from rnncli.process import watch
-watch.enable()
-watch.ENDING_SECONDS = 60  # on a busy machine
+from rnncli.process import signals
+signals.enable_watch()
+signals.ENDING_SECONDS = 60  # on a busy machine
 before = os.getpid()
 threading.Thread(target=time.sleep, args=(0.05,)).start()
-watch.watch("engine", Message(""))
+signals.watch("engine", Message(""))
 print(os.getppid() == before)
 """
     assert run_program(program).success().stdout == "True\n"
@@ -195,10 +195,10 @@ def test_a_long_stream_does_not_wait_for_the_process_that_waits() -> None:
     """The pipe between them is never read meanwhile, and holds 64 KiB."""
     program = """
 from rnncli.errors import Message
-from rnncli.process import watch
-watch.enable()
+from rnncli.process import signals
+signals.enable_watch()
 for number in range(20_000):
-    watch.watch(f"engine {number % 2}", Message("Try again."))
+    signals.watch(f"engine {number % 2}", Message("Try again."))
 """
     run_program(program).success()
 

@@ -12,8 +12,7 @@ from rnncli.commands.compare.weights import ComparedWeights
 from rnncli.compute.compare import TensorDifference, TolerancePair
 from rnncli.errors import Message, Text
 from rnncli.result import Result
-from rnncli.show.answer import Answer, Field, Listing, Records, head, spell
-from rnncli.show.documents import HEAD, results
+from rnncli.show.answer import HEAD, Answer, Field, Listing, Records, head, results, spell
 from rnncli.show.page import Line, Page, PagePart, Variants, View, line, marks
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.values import Array, format_shape

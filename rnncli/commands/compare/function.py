@@ -23,8 +23,7 @@ from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.options import first_given
 from rnncli.process.user_function import FunctionRuns, call_in_process, run_parts
 from rnncli.result import Result
-from rnncli.show.answer import Field, Listing, Records, Reply
-from rnncli.show.documents import LAYERS_HEAD
+from rnncli.show.answer import LAYERS_HEAD, Field, Listing, Records, Reply
 from rnncli.show.page import Page, View, line
 from rnncli.show.result_answer import format_difference, notes_of
 from rnncli.values import Array, parse_number, sizes

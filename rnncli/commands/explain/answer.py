@@ -22,8 +22,7 @@ from rnncli.compute.derivation.explanation import (
 )
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
-from rnncli.show.answer import Answer, Records, claim_lines
-from rnncli.show.documents import LAYERS_HEAD
+from rnncli.show.answer import LAYERS_HEAD, Answer, Records, claim_lines
 from rnncli.show.page import Column, Line, Page, Span, Table, TableCell, View, cell, line, marks, state_part
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import name_text, step_text, visible, width_of

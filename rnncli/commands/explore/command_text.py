@@ -18,9 +18,8 @@ from rnncli.inputs.source import expand_user
 from rnncli.layers.case import Case
 from rnncli.options import flag_name, write_words
 from rnncli.show import formats
-from rnncli.show.answer import Answer
+from rnncli.show.answer import NAMES, Answer, Config, NestedNumbers
 from rnncli.show.digits import format_exactly
-from rnncli.show.documents import NAMES, Config, NestedNumbers
 from rnncli.show.page import View
 from rnncli.specs.build import options_of
 from rnncli.values import Array

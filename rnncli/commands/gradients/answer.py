@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients, Verdict
 from rnncli.errors import Message, Text
 from rnncli.result import Result
-from rnncli.show.answer import Answer, Records
-from rnncli.show.documents import INPUT_HEAD, LAYERS, OF_LAYERS, OF_MODEL, TENSOR, NestedNumbers
+from rnncli.show.answer import INPUT_HEAD, LAYERS, OF_LAYERS, OF_MODEL, TENSOR, Answer, NestedNumbers, Records
 from rnncli.show.page import (
     Column,
     Line,

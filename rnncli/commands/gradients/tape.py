@@ -17,7 +17,7 @@ from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
-from rnncli.process.watch import watch
+from rnncli.process.signals import watch
 from rnncli.values import Array
 
 AT_ONCE = 256

@@ -13,8 +13,7 @@ from rnncli.errors import LayerError
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Matrix, NamedTensor, Result
-from rnncli.show.answer import Answer, Records
-from rnncli.show.documents import LAYERS_HEAD
+from rnncli.show.answer import LAYERS_HEAD, Answer, Records
 from rnncli.show.page import (
     GAP,
     Column,

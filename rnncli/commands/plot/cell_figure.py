@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from rnncli.cells.diagram.shapes import Shape
+from rnncli.cells.diagram.wires import Shape
 from rnncli.commands.plot.cells import CellSheet, DrawnCell
 from rnncli.commands.plot.palette import Style
 from rnncli.show.visible import width_of

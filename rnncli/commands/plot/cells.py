@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.addresses import parse_head, parse_steps
 from rnncli.cells.diagram import lay_out, mirror, straighten
-from rnncli.cells.diagram.shapes import Diagram, Shape
+from rnncli.cells.diagram.wires import Diagram, Shape
 from rnncli.cells.sizes import Axes, lower_part
 from rnncli.commands.plot.sheet import SheetSelection, list_notes, short_name
 from rnncli.errors import LayerError, UsageError, format_indices

@@ -16,8 +16,7 @@ from rnncli.errors import Message, count
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers.layer import within
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Records, head
-from rnncli.show.documents import HEAD, NestedNumbers
+from rnncli.show.answer import HEAD, Answer, NestedNumbers, Records, head
 from rnncli.show.page import Page, PagePart, Paragraph, View, line
 from rnncli.show.result_answer import format_difference, note
 from rnncli.specs import describe, to_script

@@ -33,7 +33,7 @@ from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
 from rnncli.frameworks import default_name
 from rnncli.inputs import formats
-from rnncli.inputs.result_names import PARTS, RESULT
+from rnncli.inputs.named_arrays import PARTS, RESULT
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_states

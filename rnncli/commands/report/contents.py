@@ -16,6 +16,7 @@ from rnncli import compute, layers
 from rnncli.cells import activations
 from rnncli.cells.diagram import lay_out
 from rnncli.cells.sizes import lower_part
+from rnncli.cells.text import to_symbols
 from rnncli.cells.tree import (
     FUNCTIONS,
     Einsum,
@@ -30,7 +31,6 @@ from rnncli.cells.tree import (
     Sum,
     walk,
 )
-from rnncli.cells.writing import to_symbols
 from rnncli.compute import engines
 from rnncli.errors import LayerError, Message, Text, UsageError
 from rnncli.layers.bidirectional import Bidirectional

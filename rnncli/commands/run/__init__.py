@@ -85,7 +85,7 @@ def compute_answer(
         grows = not waits and FORMATS[checks.format].incremental
         results = progress(results, batch, grows)
         if grows:
-            from rnncli.compute.chunks import ChunkedResult
+            from rnncli.compute import ChunkedResult
 
             kept = (select_tensors(result, select) for result in results)
             return Reply(ChunkedRunAnswer(ChunkedResult(kept, batch)), parts.remarks)

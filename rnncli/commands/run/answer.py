@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Label, NamedTensor, Result, evaluate
-from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
-from rnncli.show.documents import DIFFERENCES, LAYERS_LINE, MODEL_LINE, results, statistics_of_tensor
+from rnncli.show.answer import (
+    DIFFERENCES,
+    LAYERS_LINE,
+    MODEL_LINE,
+    Answer,
+    DeferredValue,
+    Field,
+    Listing,
+    Records,
+    results,
+    statistics_of_tensor,
+)
 from rnncli.show.page import Page, PagePart, Paragraph, Span, TableCell, View, line, marks, state_part
 from rnncli.show.result_answer import (
     TENSORS,
@@ -35,7 +45,7 @@ from rnncli.show.wording import brief
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
     from rnncli.ask.subject import Bounds
-    from rnncli.compute.chunks import ChunkedResult
+    from rnncli.compute import ChunkedResult
     from rnncli.show.statistics import Stats
 
 

@@ -11,8 +11,7 @@ from rnncli.commands.shape.formulas import cells_of, formula
 from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
-from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import HEAD, LAYERS, TENSOR, Sizes
+from rnncli.show.answer import HEAD, LAYERS, TENSOR, Answer, Field, Listing, Records, Sizes, head
 from rnncli.show.page import Line, Page, Span, View
 from rnncli.show.result_answer import (
     EQUALS,

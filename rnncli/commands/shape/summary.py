@@ -12,8 +12,7 @@ from typing import Any
 from rnncli.commands.shape.formulas import formula
 from rnncli.errors import Message
 from rnncli.models.summary import LayerRow, ModuleRow, Summary, TensorRow, WeightRow
-from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.documents import HEAD, Config, Sizes
+from rnncli.show.answer import HEAD, Answer, Config, Field, Listing, Records, Sizes, head
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
 from rnncli.values import format_shape
 

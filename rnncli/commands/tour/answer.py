@@ -11,8 +11,7 @@ from rnncli.commands.tour import lesson
 from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.lesson import Step, Texts, say
 from rnncli.commands.tour.observations import observe
-from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
-from rnncli.show.documents import HEAD
+from rnncli.show.answer import HEAD, Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
 from rnncli.show.result_answer import TENSORS, records_of, tensor_listing
 from rnncli.show.wording import typed

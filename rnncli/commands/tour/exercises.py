@@ -21,8 +21,7 @@ from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, RnncliError, UsageError
 from rnncli.result import Label, Result
-from rnncli.show.answer import Answer, Records, head
-from rnncli.show.documents import HEAD
+from rnncli.show.answer import HEAD, Answer, Records, head
 from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, line, marks, text_of
 from rnncli.show.result_answer import format_difference
 from rnncli.values import format_shape, sizes

@@ -9,8 +9,7 @@ from typing import Any
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.exercises import POSED, ExerciseAnswer, draw_task
 from rnncli.commands.tour.lesson import say
-from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
-from rnncli.show.documents import HEAD
+from rnncli.show.answer import HEAD, Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Heading, Line, Page, PagePart, Span, View, line, marks
 
 BLANK = "." * 30

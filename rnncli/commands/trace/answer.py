@@ -10,8 +10,7 @@ from typing import Any
 from rnncli.commands.trace.units import dead_units, saturated_units
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
-from rnncli.show.answer import Records, head
-from rnncli.show.documents import DIFFERENCES, HEAD, NestedNumbers, NestedTexts, results
+from rnncli.show.answer import DIFFERENCES, HEAD, NestedNumbers, NestedTexts, Records, head, results
 from rnncli.show.page import Page, View
 from rnncli.show.result_answer import ResultAnswer, answers_of, differences_document, head_of
 from rnncli.show.statistics import Stats

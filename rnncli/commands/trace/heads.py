@@ -14,8 +14,7 @@ from rnncli.compute.trace import LoopAxes, TraceSelection, axes_of, narrow
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.result import Label, LoopTrace, NamedTensor, Result
-from rnncli.show.answer import Field, Listing, Records
-from rnncli.show.documents import DIFFERENCES, results
+from rnncli.show.answer import DIFFERENCES, Field, Listing, Records, results
 from rnncli.show.page import Page, PagePart, View, line
 from rnncli.show.result_answer import (
     TENSORS,

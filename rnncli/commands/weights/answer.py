@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.commands.weights.contents import CellSummary, Contents, Figures, GateSummary, LayerSummary
 from rnncli.errors import Message, count, join
 from rnncli.models.graph import name_loops
-from rnncli.show import documents
-from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
-from rnncli.show.documents import ASSUMED, HEAD, Config, Sizes
+from rnncli.show import answer
+from rnncli.show.answer import ASSUMED, HEAD, Answer, Config, Field, Listing, Records, Sizes, head, headings
 from rnncli.show.page import (
     Line,
     Page,
@@ -282,7 +281,7 @@ OTHERS = (
 BODY = HEAD | ASSUMED | {"parameters": int, "layers": [LAYERS], "loops?": [LOOPS], "others": [OTHERS]}
 DOCUMENTS = (
     BODY | {"file": str, "origin": str | None, "notes": list[str]},
-    BODY | documents.LAYERS | {"seed": int | None, "input": documents.TENSOR, "notes": list[str]},
+    BODY | answer.LAYERS | {"seed": int | None, "input": answer.TENSOR, "notes": list[str]},
 )
 
 

@@ -18,8 +18,7 @@ from rnncli.frameworks import CellWeights, Chain, LayerWeights, torch
 from rnncli.layers.layer import within
 from rnncli.models.graph import name_loops
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Field, Listing, Records, Reply, head
-from rnncli.show.documents import HEAD, NestedNumbers
+from rnncli.show.answer import HEAD, Answer, Field, Listing, NestedNumbers, Records, Reply, head
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import Page, View, line
 from rnncli.show.result_answer import note

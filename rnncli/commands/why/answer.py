@@ -16,8 +16,7 @@ from rnncli.errors import Message, RnncliError, Text
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
-from rnncli.show.answer import Answer, Records, head
-from rnncli.show.documents import HEAD, Sizes
+from rnncli.show.answer import HEAD, Answer, Records, Sizes, head
 from rnncli.show.page import (
     Column,
     Line,

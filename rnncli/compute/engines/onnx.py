@@ -11,8 +11,7 @@ from functools import cache
 from typing import Any
 
 from rnncli.cells import activations
-from rnncli.compute.engines import STEPS, InexactError, LayerRunner
-from rnncli.compute.engines._library import mask_outputs, refusal_of_library
+from rnncli.compute.engines import STEPS, InexactError, LayerRunner, mask_outputs, refusal_of_library
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import beyond_keras, runs_a_cell
 from rnncli.layers.case import Case

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.compute.engines import LayerRunner
-from rnncli.compute.engines._library import mask_outputs, refusal_of_library
+from rnncli.compute.engines import LayerRunner, mask_outputs, refusal_of_library
 from rnncli.errors import Message, Text
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
 from rnncli.layers.layer import LayerCall
 from rnncli.layers.recurrent import RecurrentLayer
-from rnncli.process.isolation import isolated
-from rnncli.process.packages import import_engine
+from rnncli.process.packages import import_engine, isolated
 from rnncli.values import Array, walk
 
 PACKAGES = ("torch",)

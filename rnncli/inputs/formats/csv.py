@@ -42,11 +42,11 @@ def read(source: Source, options: ReadOptions) -> Document:
     try:
         return _Table(source, options).read()
     except InputError:
-        from rnncli.inputs import rnncli_output
+        from rnncli.inputs import named_arrays
 
-        if rnncli_output.is_printed(next((text for _, text in read_blocks(source)), "")):
+        if named_arrays.is_printed(next((text for _, text in read_blocks(source)), "")):
             raise InputError(
-                "it looks like rnncli's own output, written for people to read.", rnncli_output.ONLY_JSON
+                "it looks like rnncli's own output, written for people to read.", named_arrays.ONLY_JSON
             ) from None
         raise
 

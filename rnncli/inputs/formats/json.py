@@ -174,10 +174,10 @@ def to_document(value: Any) -> Document:
 
 
 def _take_output(value: dict[str, Any]) -> Document:
-    from rnncli.inputs import rnncli_output
+    from rnncli.inputs import named_arrays
 
-    rnncli_output.require_schema(value, rnncli_output.ONLY_JSON)
-    tensor, values = next(iter(rnncli_output.read_outputs(value).items()))
+    named_arrays.require_schema(value, named_arrays.ONLY_JSON)
+    tensor, values = next(iter(named_arrays.read_outputs(value).items()))
     with with_path_prefix(tensor):
         array = nested.to_array(values)
     remark = Message(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rnncli.errors import InputError, Message
-from rnncli.inputs import zips
 from rnncli.inputs.formats.npy import read_array
-from rnncli.inputs.source import Source
+from rnncli.inputs.source import Source, open_archive, require_room
 from rnncli.values import Array
 
 ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
@@ -29,10 +28,10 @@ def read_arrays(
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
     arrays: dict[str, Array] = {}
-    with zips.open_archive(data, Message("it is damaged or truncated"), ADVICE) as archive:
+    with open_archive(data, Message("it is damaged or truncated"), ADVICE) as archive:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
         chosen = choose(list(entries))
-        zips.require_room(archive, len(data), ADVICE, [entries[name].filename for name in chosen], most)
+        require_room(archive, len(data), ADVICE, [entries[name].filename for name in chosen], most)
         for name in chosen:
             entry, shown = entries[name], name[:100]
             with archive.open(entry) as file:

@@ -90,11 +90,11 @@ class Dense(PlainLayer):
         return take_seeds(self.initializers(), self.config, draw)
 
     def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
-        from rnncli.cells import activations, slopes
+        from rnncli.cells import activations, reverse
 
         name = self.config["activation"]
         argument = inputs @ weights["kernel"] + weights.get("bias", 0)
-        pulled = slopes.get(name)(vectors, activations.get(name)(argument), argument)
+        pulled = reverse.pull_of(name)(vectors, activations.get(name)(argument), argument)
         return pulled @ weights["kernel"].T
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:

@@ -43,9 +43,9 @@ from rnncli.models.keras.choice import (
 )
 from rnncli.models.keras.custom import CustomObjects
 from rnncli.models.layer_cases import build_layer_case, name_outputs, with_dtype
-from rnncli.process import child_process, transfer
-from rnncli.process.isolation import isolated
+from rnncli.process import child_process
 from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
+from rnncli.process.packages import isolated
 from rnncli.values import Array
 
 FLOAT32 = Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
@@ -381,7 +381,7 @@ def run_in_process(run: KerasRun) -> Any:
     start, seconds = child_process.run_in_new_process, SECONDS + run.size / SPEED
     try:
         with start(f"{__name__}:answer", request, seconds, name, **variables) as answer_of:
-            return transfer.receive(answer_of, ROOM + PER_BYTE * run.size, UnrunnableError)
+            return child_process.receive(answer_of, ROOM + PER_BYTE * run.size, UnrunnableError)
     except child_process.IncompleteOutputError as error:
         what = "{framework} cannot run this model: {error}."
         raise UnrunnableError(what, "Give smaller inputs.", framework=name, error=error.args[0]) from None
@@ -389,7 +389,7 @@ def run_in_process(run: KerasRun) -> Any:
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the run returns or raises."""
-    transfer.send(file, lambda: _find(pickle.loads(request)))  # written by `run_in_process`
+    child_process.send(file, lambda: _find(pickle.loads(request)))  # written by `run_in_process`
 
 
 def _find(run: KerasRun) -> Any:
@@ -412,7 +412,7 @@ def _plain(leaf: Any) -> Any:
     if not isinstance(leaf, np.ndarray):
         return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else str(type(leaf))
     array = leaf.astype("float32") if leaf.dtype.name == "bfloat16" else leaf
-    return array if array.dtype.kind in transfer.KINDS else array.dtype.name
+    return array if array.dtype.kind in child_process.KINDS else array.dtype.name
 
 
 def cannot_run(family: str, sentence: Text, advice: Text = UNKNOWN_LAYERS) -> UnrunnableError:

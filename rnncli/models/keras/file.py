@@ -18,12 +18,12 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from rnncli.errors import InputError, Message, Text, format_names, inside
-from rnncli.inputs import nested, zips
-from rnncli.inputs.source import KERAS_SUFFIXES, Source
-from rnncli.process import child_process, transfer
+from rnncli.inputs import nested
+from rnncli.inputs.source import KERAS_SUFFIXES, Source, open_archive, require_room
+from rnncli.process import child_process
+from rnncli.process.child_process import LazyArray
 from rnncli.process.memory import expansion_limit
 from rnncli.process.packages import import_package
-from rnncli.process.transfer import LazyArray
 from rnncli.values import Array
 
 ADVICE = Message("Save the whole model with model.save('model.keras').")
@@ -116,14 +116,14 @@ def _parse_config(text: str | bytes | None) -> Any:
 
 def _unpack(file: Text, data: bytes) -> tuple[bytes, str, bytes]:
     broken = Message("it is not a Keras file, or it is damaged")
-    with zips.open_archive(data, broken, ADVICE) as archive:
+    with open_archive(data, broken, ADVICE) as archive:
         names = archive.namelist()
         if not {CONFIG, WEIGHTS} <= set(names):
             raise InputError("{other}.", _advise_inner(file, names) or ADVICE, other=_describe_other(names))
-        zips.require_room(archive, len(data), ADVICE, (CONFIG, WEIGHTS))
+        require_room(archive, len(data), ADVICE, (CONFIG, WEIGHTS))
         config, version = archive.read(CONFIG), ""
         with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
-            zips.require_room(archive, 0, ADVICE, ["metadata.json"])
+            require_room(archive, 0, ADVICE, ["metadata.json"])
             metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
             version = str(metadata.get("keras_version") or "")
         return config, version, archive.read(WEIGHTS)
@@ -138,12 +138,12 @@ def _read_content(source: Source, advice: Text) -> bytes:
     data = Source(outer, path=type(path)(outer)).content(ADVICE)
     with (
         inside(outer),
-        zips.open_archive(data, Message("it is not a zip file, or damaged"), ADVICE) as archive,
+        open_archive(data, Message("it is not a zip file, or damaged"), ADVICE) as archive,
     ):
         names = archive.namelist()
         if inner not in names:
             raise InputError("there is no file {inner} in it.", _advise_inner(outer, names), inner=inner)
-        zips.require_room(archive, len(data), ADVICE, [inner])
+        require_room(archive, len(data), ADVICE, [inner])
         return archive.read(inner)
 
 
@@ -269,12 +269,12 @@ def read_hdf5(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileC
     def work(file: BinaryIO) -> None:
         child_process.limit_memory(SPACE)
         with ExitStack() as stack:
-            transfer.send(file, lambda: _find_in_child(data, datasets, stack))
+            child_process.send(file, lambda: _find_in_child(data, datasets, stack))
 
     seconds, most = SECONDS + len(data) / SPEED, expansion_limit(len(data))
     try:
         with child_process.run_in_child(work, seconds, SPACE + 2 * most, LIBRARY) as answer:
-            contents = transfer.receive(answer, most)
+            contents = child_process.receive(answer, most)
     except InputError as error:
         raise InputError(error.detail, advice) from None
     except child_process.IncompleteOutputError as error:

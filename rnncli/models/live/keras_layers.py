@@ -22,7 +22,7 @@ from rnncli.layers.layer import RATES
 from rnncli.layers.stack import Stack
 from rnncli.models.keras.versions import Translator, origin_of
 from rnncli.models.live.recording import PLAIN, Restore, refuse_at, save_attributes, without_use
-from rnncli.process.isolation import restore_random
+from rnncli.process.packages import restore_random
 from rnncli.specs.build import build
 from rnncli.values import Array, Shape
 

@@ -23,7 +23,7 @@ from rnncli.layers.shape_checks import order_states
 from rnncli.models.graph import Module
 from rnncli.models.live.recording import LiveCall, Restore, flatten, require_states, save_attributes
 from rnncli.models.weight_files.recognize import to_module
-from rnncli.process.isolation import restore_random
+from rnncli.process.packages import restore_random
 from rnncli.values import Array, format_shape
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)

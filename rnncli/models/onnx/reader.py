@@ -17,7 +17,7 @@ from rnncli.inputs.source import Source, open_file
 from rnncli.models.graph import ModelInput, Node, Program
 from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.models.onnx.nodes import find_loops, inner_graphs, is_recurrent, nodes_in
-from rnncli.process import child_process, transfer
+from rnncli.process import child_process
 from rnncli.process.child_process import IncompleteOutputError, advise_more, allow
 from rnncli.process.memory import limit_growth
 from rnncli.process.packages import import_package
@@ -313,12 +313,12 @@ def _inline_functions(model: Any, most: int) -> Any:
         return InputError("its functions cannot be written out ({reason}).", SMALLER, reason=reason)
 
     def work(file: BinaryIO) -> None:
-        transfer.send(file, inline)
+        child_process.send(file, inline)
 
     size = model.ByteSize()
     try:
         with child_process.run_in_child(work, SECONDS + size / SPEED, MEMORY + 8 * size, "onnx") as answer:
-            return type(model).FromString(transfer.receive(answer, MAX_BYTES).tobytes())
+            return type(model).FromString(child_process.receive(answer, MAX_BYTES).tobytes())
     except IncompleteOutputError as error:
         raise refusal(error) from None
 

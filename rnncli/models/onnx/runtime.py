@@ -17,8 +17,7 @@ from rnncli.models import shorten_sentence
 from rnncli.models.onnx.nodes import MOVING, inner_graphs, inputs_of, is_recurrent, nodes_in
 from rnncli.process import child_process
 from rnncli.process.memory import format_size, limit_growth, total
-from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread
-from rnncli.process.watch import watch
+from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread, watch
 from rnncli.values import Array
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")

@@ -16,7 +16,7 @@ from rnncli.models.onnx import runtime
 from rnncli.models.onnx.nodes import MOVING, attribute_value, inner_graphs, inputs_of, is_recurrent, nodes_in
 from rnncli.models.onnx.reader import BROKEN, MAX_BYTES, MEMORY, SECONDS, SPEED
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, features_of, known_spec
-from rnncli.process import child_process, transfer
+from rnncli.process import child_process
 from rnncli.process.child_process import IncompleteOutputError
 from rnncli.values import Array, Shape, format_shape
 
@@ -213,12 +213,12 @@ def _infer(model: Any, sizes: Mapping[str, Shape]) -> Any:
         return np.frombuffer(inferred.SerializeToString(), np.uint8)
 
     def work(file: BinaryIO) -> None:
-        transfer.send(file, infer)
+        child_process.send(file, infer)
 
     size = light.ByteSize()
     try:
         with child_process.run_in_child(work, SECONDS + size / SPEED, MEMORY + 8 * size, "onnx") as answer:
-            return onnx.ModelProto.FromString(transfer.receive(answer, MAX_BYTES).tobytes()).graph
+            return onnx.ModelProto.FromString(child_process.receive(answer, MAX_BYTES).tobytes()).graph
     except (IncompleteOutputError, RnncliError):
         return model.graph
 

@@ -52,8 +52,8 @@ from rnncli.models.weight_files.assumptions import (
     is_batch_first,
     order_of_gates,
 )
-from rnncli.process.isolation import isolated
-from rnncli.process.watch import watch
+from rnncli.process.packages import isolated
+from rnncli.process.signals import watch
 from rnncli.result import Label
 from rnncli.values import Array, Shape, Spec, format_shape
 

@@ -25,12 +25,13 @@ import numpy as np
 
 from rnncli.errors import EngineError, InputError, Message, inside, python_command, shorten
 from rnncli.frameworks import name_by_shape
-from rnncli.inputs import foreign, formats, named_arrays, zips
+from rnncli.inputs import foreign, formats, named_arrays
+from rnncli.inputs.source import open_archive, require_room
 from rnncli.models.weight_files import recognize
-from rnncli.process import child_process, transfer
-from rnncli.process.isolation import isolated
+from rnncli.process import child_process
+from rnncli.process.child_process import LazyArray
 from rnncli.process.memory import PER_BYTE, ROOM, expansion_limit, limit_growth
-from rnncli.process.transfer import LazyArray
+from rnncli.process.packages import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -138,8 +139,8 @@ def _unpacked_size(data: bytes, path: str) -> int:
     """Raises InputError for a program of PyTorch, and for a zip file that unpacks to too much."""
     if not data.startswith(b"PK"):
         return len(data)
-    with zips.open_archive(data, Message("it is a broken or truncated zip file"), ADVICE) as archive:
-        zips.require_room(archive, len(data), ADVICE)
+    with open_archive(data, Message("it is a broken or truncated zip file"), ADVICE) as archive:
+        require_room(archive, len(data), ADVICE)
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
         what = "it is a TorchScript program, which rnncli does not run."
@@ -175,12 +176,12 @@ def _read_tensors(
     codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
     def work(file: BinaryIO) -> None:
-        transfer.send(file, lambda: _find_tensors(data, path, layers, others))
+        child_process.send(file, lambda: _find_tensors(data, path, layers, others))
 
     try:
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
-            tensors = transfer.receive(answer, expansion_limit(len(data)))
+            tensors = child_process.receive(answer, expansion_limit(len(data)))
     except child_process.IncompleteOutputError as error:
         raise InputError("it was not read: {error}.", ADVICE, error=error.args[0]) from None
     shapes = {key: SimpleNamespace(shape=tuple(shape)) for key, shape in tensors if isinstance(shape, list)}
@@ -400,14 +401,14 @@ def _receive(source: Source, layers: Mapping[str, str]) -> Any:
             with child_process.run_in_new_process(
                 work, request, seconds, "TensorFlow", TF_CPP_MIN_LOG_LEVEL="3"
             ) as answer_of:
-                return transfer.receive(answer_of, ROOM + PER_BYTE * size)
+                return child_process.receive(answer_of, ROOM + PER_BYTE * size)
         except child_process.IncompleteOutputError as error:
             raise InputError("{error}.", "Write it again.", error=error.args[0]) from None
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, the arrays that may belong to recurrent layers, and the shapes of all."""
-    transfer.send(file, lambda: _read_in_child(*json.loads(request)))
+    child_process.send(file, lambda: _read_in_child(*json.loads(request)))
 
 
 def _read_in_child(prefix: str, size: int, layers: Mapping[str, str]) -> Any:

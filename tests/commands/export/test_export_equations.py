@@ -9,7 +9,7 @@ import own_cells
 import pytest
 from looks import matches_golden
 
-from rnncli.cells.writing import to_toml
+from rnncli.cells.text import to_toml
 from rnncli.specs.build import read_equations
 
 OWN = """\

@@ -23,7 +23,7 @@ from limits import PATIENCE
 
 from rnncli import compute, specs
 from rnncli.commands.run.answer import ChunkedRunAnswer
-from rnncli.compute.chunks import ChunkedResult
+from rnncli.compute import ChunkedResult
 from rnncli.layers.case import Case
 from rnncli.result import Result
 from rnncli.show import formats

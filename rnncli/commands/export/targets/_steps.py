@@ -9,8 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from rnncli.cells import tree
-from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.writing import LETTERS
+from rnncli.cells.text import BIASES, LETTERS, PACKED
 from rnncli.commands.export.export_case import ExportCell
 
 

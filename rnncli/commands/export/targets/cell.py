@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rnncli.cells.writing import to_toml
+from rnncli.cells.text import to_toml
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, equations_of
 from rnncli.errors import Message, Text
