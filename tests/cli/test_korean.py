@@ -30,7 +30,7 @@ HELP = {"_text", "_choice", "_integer", "_number", "_switch", "_on"}
 ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
 NO_PROSE = re.compile(
-    "rnncli/(show/formats/(html|svg)|cli/help|inputs/foreign|conformance/(cell_cases|faults)|commands/(export/(targets|literals)|why/message|tour/notebook))"
+    "rnncli/(show/formats/(html|svg)|inputs/foreign|conformance/(cell_cases|faults)|commands/(export/(targets|literals)|why/message|tour/notebook))"
 )
 """Files whose other texts are no messages (html, code, names), or have their Korean beside them."""
 RAISED = re.compile(
