@@ -54,21 +54,12 @@ PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
 """What follows them in the page about a layer, and in the lesson."""
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
-_SAID = re.compile(r"\bsay\(([^()\n]*)")
-_LEFT_OUT = re.compile(
-    r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +|\n)| +// .*|,?\n *(?=[])}])|(?<=[\[({])\n",
-    re.MULTILINE,
-)
-"""What does not stand in a page: imports, `export`, comments, indentation, empty lines, and the ends of
-lines at a bracket, with the comma before it."""
-_SHORTER = {";\n": ";", ",\n": ",", "{ ": "{", " }": "}"} | {
-    f" {sign} ": sign for sign in ("=>", "===", "!==", "&&", "||", "??", "?")
-}
-"""What is written shorter in a page: ends of lines, and blanks beside signs that stand in no text."""
+_SAID = re.compile(r"say\(([^()\n]*)")
+_IMPORT = re.compile(r"\nimport [^;]*;")
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
 _COMMENT = re.compile(r"\s*/\*.*?\*/", re.DOTALL)
-_BLANKS = re.compile(r"\s*([{};,])\s*|(?<=[a-z-]): ")
-"""Blanks of a style: around what ends a declaration, and after the name of a property."""
+_SIGNS = ("=>", "===", "!==", "&&", "||", "??", "?")
+"""Signs of a script that stand in no text with blanks around them."""
 
 
 class BuiltPage(NamedTuple):
@@ -165,7 +156,7 @@ def write_page(
         lang=escape(lang),
         hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         title=escape(title),
-        style=_BLANKS.sub(lambda blank: blank[1] or ":", _COMMENT.sub("", style)),
+        style=_shorten_style(style),
         body=body,
         data=text,
         script=script,
@@ -194,10 +185,38 @@ def _too_large(layers: Mapping[str, Any]) -> UsageError:
 @cache
 def join_scripts(names: tuple[str, ...]) -> str:
     """Return these scripts as one, in which no name leaves but `rnncli`."""
-    script = "\n".join(_LEFT_OUT.sub("", _read(name)) for name in names)
-    for text, shorter in _SHORTER.items():
-        script = script.replace(text, shorter)
-    return '(() => {\n"use strict";\n' + script + "})();\n"
+    return '(() => {\n"use strict";\n' + "\n".join(map(_shorten_script, names)) + "\n})();\n"
+
+
+def _shorten_script(name: str) -> str:
+    """Return a script as it stands in a page.
+
+    Without imports, `export`, comments, indentation, empty lines, blanks beside signs, and the ends of lines
+    beside a bracket and after `;` and `,`.
+    """
+    joined = [" "]
+    for written in _IMPORT.sub("", f"\n{_read(name)}").split("\n"):
+        line = written.partition(" // ")[0].strip().removeprefix("export ")
+        if not line or line.startswith(("//", "/*", "*")):
+            continue
+        if line[0] in ")]}":
+            joined[-1] = joined[-1].removesuffix(",")
+        elif joined[-1][-1] not in "([{;, ":
+            line = f"\n{line}"
+        joined.append(line)
+    script = "".join(joined[1:]).replace("{ ", "{").replace(" }", "}")
+    for sign in _SIGNS:
+        script = script.replace(f" {sign} ", sign)
+    return script
+
+
+def _shorten_style(style: str) -> str:
+    """Return a style without comments, indentation, empty lines, and blanks beside signs."""
+    lines = map(str.strip, _COMMENT.sub("", style).split("\n"))
+    shorter = "\n".join(filter(None, lines)).replace(": ", ":")
+    for sign in "{};,":
+        shorter = shorter.replace(f" {sign}", sign).replace(f"{sign} ", sign).replace(f"{sign}\n", sign)
+    return shorter
 
 
 def _read(name: str) -> str:
