@@ -117,11 +117,11 @@ export function sentenceField(page) {
 /** Return why a word is refused: the nearest words, and the vocabulary in its groups. */
 function refuse({ say, model }, word) {
   const { words, aliases, groups } = model.data;
-  const near = nearest(word, [...Object.keys(words), ...Object.keys(aliases ?? {})]);
+  const near = nearest(word, [...Object.keys(words), ...Object.keys(aliases ?? {})]).join(", ");
   const lines = Object.entries(groups ?? { "": Object.keys(words) });
   return [
     make("p.refused", say("“{word}” is not in the vocabulary.", { word })),
-    near.length > 0 && make("p", say("Did you mean {near}?", { near: near.join(", ") })),
+    near && make("p", say("Did you mean {near}?", { near })),
     ...lines.map(([group, listed]) => make("p", group && make("b", `${group}: `), listed.join(", "))),
   ].filter(Boolean);
 }
