@@ -9,9 +9,9 @@ from claims import claim
 from rnncli import specs
 from rnncli.addresses import parse_label
 from rnncli.commands import engines, samples
-from rnncli.commands.matrix.answer import MatrixAnswer
-from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.shape.answer import ShapeAnswer, outline
+from rnncli.commands.matrix import MatrixAnswer
+from rnncli.commands.run import RunAnswer
+from rnncli.commands.shape import ShapeAnswer, outline
 from rnncli.compute.engines import EngineInfo
 from rnncli.errors import Message
 from rnncli.inputs.sample_files import Sample

@@ -5,8 +5,8 @@ import numpy as np
 from rnncli import specs
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.answer import WeightsAnswer
+from rnncli.commands.weights.contents import DescribedLayers
 from rnncli.commands.weights.conversion import ConversionAnswer
-from rnncli.commands.weights.weight_source import DescribedLayers
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, convert
 from rnncli.layers.case import Case
 from rnncli.models.graph import Graph, Module, Modules, Node

@@ -116,7 +116,7 @@ def shape(
     explain: show the formula behind each number of parameters.
     """
     from rnncli.commands import shape
-    from rnncli.commands.shape.answer import ShapeAnswer
+    from rnncli.commands.shape import ShapeAnswer
 
     ask = ask_of(inputs, layer, options, all_layers=all_layers)
     answer, remarks = passed(shape.shape(ask, explain=explain))
@@ -440,10 +440,10 @@ def weights(
     layer: a layer whose weights are drawn by `seed`, or given by `weights=`; source is then its input.
     to: the layout of a framework; `.save("lstm.pt")` writes its files.
     """
-    from rnncli.commands.weights import weight_source, weights
+    from rnncli.commands.weights import contents, weights
 
     ask = ask_of(source if find_framework(source) else None, layer, options)
-    if ask.model is None and weight_source.is_described(ask):
+    if ask.model is None and contents.is_described(ask):
         ask = ask_of(source, layer, options)
     elif source is not None and ask.model is None:
         ask = ask._replace(input=pass_value("weights", source))

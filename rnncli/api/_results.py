@@ -177,7 +177,7 @@ class RunResult(_Tables, result.Result):
         return f"<rnncli.Result {_describe_layers(self.specs)}, seed {self.seed}: {tensors}>"
 
     def _answer(self) -> Answer:
-        from rnncli.commands.run.answer import RunAnswer
+        from rnncli.commands.run import RunAnswer
 
         labels = {tensor.name: tensor.label for tensor in self.outputs}
         stats = {labels[name]: figures for name, figures in self.stats.items() if name in labels}

@@ -13,7 +13,6 @@ from rnncli.show.answer import Answer, Field, Listing, NestedNumbers, NestedText
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
 from rnncli.show.visible import visible
 from rnncli.show.wording import STATES, meaning
-from rnncli.specs import configs_of, expression_of, expressions_of, to_config
 from rnncli.values import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
@@ -37,6 +36,8 @@ def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
 
     line: the line of a stream, counted from 1; its document is short, because every line has the same layers.
     """
+    from rnncli.specs import configs_of, expression_of  # help reads the fields below, and must not load it
+
     if result.model is not None:
         return _model_head(result, result.model, line)
     if line is not None:
@@ -93,6 +94,8 @@ def _agreement(agreement: Agreement | None) -> dict[str, Any]:
 
 
 def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str, Any]:
+    from rnncli.specs import to_config
+
     named = {"engine": result.engine, "model": {"file": model.file, "origin": model.origin}}
     if line is not None:
         return {"schema": SCHEMA, "line": line, **named}
@@ -112,6 +115,8 @@ def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str,
 
 def title(specs: tuple[Spec, ...], view: View) -> Line:
     """Return `LSTM(3, return_sequences=True)`; for a stack, first to last."""
+    from rnncli.specs import expressions_of
+
     return line(marks(view).arrow.join(expressions_of(specs)), "strong")
 
 

@@ -273,9 +273,9 @@ def test_python_has_the_same(tmp_path: Path) -> None:
 
 
 def test_an_experiment_keeps_its_words(review: str) -> None:
-    from rnncli.commands.explore import command_text, experiment
+    from rnncli.commands.explore import experiment
 
-    written = json.loads(command_text.document(experiment.start(Ask(input=review))[0]))
+    written = json.loads(experiment.document(experiment.start(Ask(input=review))[0]))
     assert written["words"] == json.loads(sample_files.path("review").read_text())["words"]
     assert written["steps"] == [WORDS]
     assert written.get("seed") is None

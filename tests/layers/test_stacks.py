@@ -15,8 +15,8 @@ from printed_tensors import run_script
 
 import rnncli as package
 from rnncli import compute, specs
-from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.shape.answer import outline
+from rnncli.commands.run import RunAnswer
+from rnncli.commands.shape import outline
 from rnncli.compute import trace as tracing
 from rnncli.layers import shape_checks
 from rnncli.layers.case import Case

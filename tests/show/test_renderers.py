@@ -18,7 +18,7 @@ from results_by_hand import ANSWERS, STATE, of_size, result, sentence
 from safetensors.numpy import load as load_safetensors
 
 from rnncli.addresses import parse_label
-from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.run import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.result import NamedTensor
 from rnncli.show import digits, formats, page

@@ -11,7 +11,7 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.cli.app import main
-from rnncli.commands.shape.answer import outline
+from rnncli.commands.shape import outline
 from rnncli.errors import RnncliError
 from rnncli.layers.case import Case
 

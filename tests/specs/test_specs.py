@@ -8,7 +8,7 @@ import oracle
 import pytest
 
 from rnncli import compute, layers, specs
-from rnncli.commands.shape.answer import outline
+from rnncli.commands.shape import outline
 from rnncli.errors import LayerError
 from rnncli.layers.case import Case
 from rnncli.layers.plain import LAYERS as PLAIN_LAYERS

@@ -95,7 +95,7 @@ def compute_answer(
     """
     from rnncli.ask import subject_of
     from rnncli.commands.checks import find_difference
-    from rnncli.commands.compare import comparison, engine_pairs, function
+    from rnncli.commands.compare import comparison, function
 
     given = {"engines": engines, "expect": expected, "split": split, "select": select}
     if other is not None and not alone and function.is_function(other["model"]):
@@ -120,7 +120,7 @@ def compute_answer(
     if expected is not None and mapping:
         expected = expected.with_names(mapping)
     one_engine = expected is not None or split is not None
-    chosen = engine_pairs.choose_engines(engines, ask.engine, alone=one_engine)
+    chosen = comparison.choose_engines(engines, ask.engine, alone=one_engine)
     subject = subject_of(ask)
     if expected is not None:
         expected = expected.beside(subject, ask, select)

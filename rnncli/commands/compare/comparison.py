@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rnncli import arrays, compute
 from rnncli.commands import checks
-from rnncli.commands.compare import engine_pairs, pieces
-from rnncli.commands.compare.answer import CompareAnswer, conclude
-from rnncli.commands.compare.engine_pairs import RefusedEngine
+from rnncli.commands.compare.answer import CompareAnswer, RefusedEngine, conclude
+from rnncli.compute import engines
 from rnncli.compute.compare import TensorDifference, Tolerance, measure, require_known
-from rnncli.errors import Message, Text, UsageError, count, format_names, join
+from rnncli.errors import EngineError, Message, Text, UsageError, count, did_you_mean, format_names, join
 from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
@@ -60,9 +61,9 @@ def compare_case(case: Case, settings: Comparison) -> Reply[CompareAnswer]:
         return _compare_pieces(case, settings.split, settings)
     refused: tuple[RefusedEngine, ...] = ()
     if settings.engines:
-        results = engine_pairs.run_engines(case, settings.engines)
+        results = run_engines(case, settings.engines)
     else:
-        results, refused = engine_pairs.run_all(case)
+        results, refused = run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
     outputs = next(iter(results.values())).outputs if results else ()
     cautions = tuple(_find_cautions(case, weights, outputs))
@@ -80,7 +81,7 @@ def compare_case(case: Case, settings: Comparison) -> Reply[CompareAnswer]:
         )
         raise UsageError(what, "Compare with a stored result: {--expect FILE}.")
     results = _select(results, settings)
-    differences = engine_pairs.compare_pairs(results, *settings.tolerances)
+    differences = compare_pairs(results, *settings.tolerances)
     return Reply(_answer(results, differences, settings, refused), cautions)
 
 
@@ -175,12 +176,12 @@ def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Repl
 
 
 def _compare_pieces(case: Case, steps: int, settings: Comparison) -> Reply[CompareAnswer]:
-    whole = pieces.run_whole(case, steps, settings.engine)
+    whole = run_whole(case, steps, settings.engine)
     results = _select({whole.engine: whole}, settings)
     outputs = results[whole.engine].outputs
 
     def compare(*, stateful: bool) -> tuple[TensorDifference, ...]:
-        joined = pieces.run_pieces(case, steps, whole, stateful=stateful)
+        joined = run_pieces(case, steps, whole, stateful=stateful)
         both = Message("one call"), Message("pieces of {steps}", steps=steps)
         return tuple(measure(tensor, joined[tensor.name], both, *settings.tolerances) for tensor in outputs)
 
@@ -188,7 +189,7 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> Reply[Compa
     conclusion = conclude(differences, IDENTICAL, ROUNDING, REAL)
     reasons: tuple[Text, ...] = ()
     if conclusion is REAL:
-        reasons = pieces.explain_difference(case)
+        reasons = explain_difference(case)
     elif all(difference.agrees for difference in compare(stateful=False)):
         reasons = (STATELESS,)
     answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion)
@@ -211,3 +212,193 @@ def _answer(
     engines = tuple(dict.fromkeys(name for result in results.values() for name in result.engines))
     header = dataclasses.replace(next(iter(results.values())), engines=engines)
     return CompareAnswer(header, differences, settings.tolerances, refused)
+
+
+def run_whole(case: Case, steps: int, engine: str) -> Result:
+    """Return the result of one call.  Raises UsageError if pieces of `steps` cannot carry the states."""
+    _require_splittable(case, steps)
+    return compute.run(case._replace(stack=_with_stateful(case.stack, stateful=False)), engine)
+
+
+def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
+    """Return the tensors that pieces of `steps` time steps give.
+
+    A sequence is joined along time, in the order of a single call; the last state comes from the last piece.
+    stateful: whether each piece continues from the previous piece's last state; otherwise from zeros.
+    """
+    kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
+    bounds = range(0, case.inputs.shape[1], steps)
+    # The layers are built once, so that they keep their states; an initial state would replace what is kept.
+    prepared = compute.prepare(_piece(kept, bounds, 0), whole.engines[0])
+    continued = kept._replace(initial_state=None)
+    pieces = [prepared(_piece(continued if index else kept, bounds, index)) for index in range(len(bounds))]
+    return {
+        tensor.name: _join(
+            [(start, piece.outputs[index]) for start, piece in zip(bounds, pieces, strict=True)], tensor
+        )
+        for index, tensor in enumerate(whole.outputs)
+    }
+
+
+def explain_difference(case: Case) -> tuple[Text, ...]:
+    """Return the reasons, found in the layers and the mask, why pieces differ from one call."""
+    reasons = []
+    if any(spec.class_name == "Bidirectional" for spec in case.stack):
+        reasons.append(Message("the backward layer starts each piece without the later time steps"))
+    if any(spec.config.get("go_backwards") for spec in case.stack):
+        reasons.append(Message("with go_backwards each piece starts without the later time steps"))
+    if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
+        text = "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
+        reasons.append(Message(text))
+    return tuple(reasons)
+
+
+def _piece(case: Case, bounds: range, index: int) -> Case:
+    part = slice(bounds[index], bounds[index] + bounds.step)
+    mask = None if case.mask is None else case.mask[:, part]
+    return case._replace(inputs=case.inputs[:, part], mask=mask)
+
+
+def _join(pieces: Sequence[tuple[int, NamedTensor]], whole: NamedTensor) -> Array:
+    import numpy as np
+
+    if "timesteps" not in whole.axes:
+        return pieces[-1][1].values
+    axis = whole.axes.index("timesteps")
+    rows = {
+        start + (tensor.time[row] if tensor.time else row): np.take(tensor.values, row, axis)
+        for start, tensor in pieces
+        for row in range(tensor.values.shape[axis])
+    }
+    times = whole.time or range(whole.values.shape[axis])
+    return np.stack([rows[time] for time in times], axis)
+
+
+def _require_splittable(case: Case, steps: int) -> None:
+    length, *features = case.inputs.shape[1:]
+    if steps >= length:
+        longer = ",".join(map(str, (1, 2 * steps, *features)))
+        raise UsageError(
+            "{--split:steps} leaves one piece: the input has only {length}.",
+            "Give a longer input: {--input-shape:longer}."
+            if length == 1
+            else "Use a smaller N, or give a longer input: {--input-shape:longer}.",
+            longer=longer,
+            steps=steps,
+            length=count(length, "time step"),
+        )
+    if case.calls > 1:
+        raise UsageError("{--split} makes the calls itself.", "Leave {--calls} out.")
+    if case.training:
+        raise UsageError("{--split} compares calls without dropout.", "Leave {--training} out.")
+    if not any(layer.recurrent for layer in case.stack.layers):
+        raise UsageError(
+            "{--split} needs a recurrent layer, whose state can be kept.", "Add one: {--layer lstm}."
+        )
+
+
+def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
+    return Stack(
+        spec if spec.class_name == "TimeDistributed" else spec.with_option("stateful", stateful)
+        for spec in stack
+    )
+
+
+def parse_engines(text: str) -> tuple[str, ...]:
+    """Parse `numpy,torch`.  Raises UsageError for an engine that is unknown or named twice."""
+    names = tuple(word.strip().casefold() for word in text.split(","))
+    for name in names:
+        if name not in engines.ENGINES:
+            raise UsageError(
+                "{--engines}: there is no engine {name!r}.", did_you_mean(name, engines.ENGINES), name=name
+            )
+        if names.count(name) > 1:
+            raise UsageError("{--engines}: {name} is named twice.", "Name each engine once.", name=name)
+    return names
+
+
+def choose_engines(text: str | None, engine: str, *, alone: bool) -> tuple[str, ...]:
+    """Return the engines of --engines; none for all.
+
+    engine: the value of --engine.  alone: whether one engine is enough, as with --expect.
+    Raises UsageError if both flags name engines, or if they name too few.
+    """
+    names = () if text is None else parse_engines(text)
+    if names and engine != "auto":
+        raise UsageError("both {--engine} and {--engines} are given.", "Leave {--engine} out.")
+    single = names[0] if len(names) == 1 else "" if engine == "auto" else engine
+    if single and not alone:
+        raise UsageError(
+            "compare needs two engines, but only {single} was named.",
+            "Name two: {--engines:names}",
+            single=single,
+            names=f"{single},{'tensorflow' if single == 'numpy' else 'numpy'}",
+        )
+    return names
+
+
+def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
+    """Run the case in these engines.
+
+    Raises UsageError if an engine cannot compute the case, EngineError if it is missing or fails.
+    """
+    for name in names:
+        reason = engines.get(name).refusal(case)
+        if reason is not None:
+            what = "the engine {name} cannot compute this: {reason}."
+            raise UsageError(what, _other_engines(case, name, names), name=name, reason=reason)
+    return {name: _run(case, name, names) for name in names}
+
+
+def _run(case: Case, name: str, names: Sequence[str]) -> Result:
+    try:
+        return compute.run(case, name)
+    except engines.InexactError as error:  # whose advice is for a run in one engine
+        raise EngineError(error.sentence, _other_engines(case, name, names)) from None
+
+
+def _other_engines(case: Case, refused: str, names: Sequence[str]) -> Text:
+    if len(names) > 2:
+        return Message("Leave {refused} out of {--engines}.", refused=refused)
+    able = [
+        info.name
+        for info in engines.available()
+        if info.available and info.name != refused and engines.get(info.name).refusal(case) is None
+    ]
+    if len(able) > 1:
+        return Message("These can: {--engines:able}.", able=",".join(able))
+    if able:
+        return Message("Compare with a stored result: {--engines:able} {--expect FILE}.", able=able[0])
+    return Message("Choose different options of the layer.")
+
+
+def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
+    """Run the case in every installed engine; also return the engines that cannot compute it."""
+    results: dict[str, Result] = {}
+    refused: list[RefusedEngine] = []
+    for info in engines.available():
+        reason = info.note if not info.available else engines.get(info.name).refusal(case)
+        if reason is None:
+            try:
+                results[info.name] = compute.run(case, info.name)
+            except EngineError as error:
+                reason = join((error,))
+        if reason is not None:
+            refused.append(RefusedEngine(info.name, reason))
+    return results, tuple(refused)
+
+
+def compare_pairs(
+    results: Mapping[str, Result], atol: Tolerance, rtol: Tolerance
+) -> tuple[TensorDifference, ...]:
+    """Compare every pair of engines, tensor by tensor."""
+    pairs = list(combinations(results, 2))
+    by_engine = {
+        engine: {tensor.name: tensor for tensor in result.outputs} for engine, result in results.items()
+    }
+    names = [tensor.name for tensor in next(iter(results.values())).outputs]
+    return tuple(
+        measure(by_engine[first][name], by_engine[second][name].values, (first, second), atol, rtol)
+        for name in names
+        for first, second in pairs
+    )

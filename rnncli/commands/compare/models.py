@@ -15,8 +15,13 @@ from rnncli.ask import INPUT_OPTIONS, Ask, subject_of
 from rnncli.ask.returned import MAP, Returned, pair_layers
 from rnncli.ask.subject import Subject
 from rnncli.commands import checks
-from rnncli.commands.compare.answer import CompareAnswer, ModelsAnswer, find_largest
-from rnncli.commands.compare.weights import ComparedWeights, compare_weights
+from rnncli.commands.compare.answer import (
+    CompareAnswer,
+    ComparedWeights,
+    ModelsAnswer,
+    compare_weights,
+    find_largest,
+)
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
 from rnncli.errors import DisagreementError, Flag, Message, RnncliError, Text, UsageError, format_names
 from rnncli.inputs.source import split_layers

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rich.style import Style
 from rich.text import Text
 
-from rnncli.commands.explain.answer import ExplainAnswer
+from rnncli.commands.explain import ExplainAnswer
 from rnncli.commands.explore import options
 from rnncli.commands.explore.options import TOPICS, OptionRow
 from rnncli.commands.explore.state import State, address, explained, timestep

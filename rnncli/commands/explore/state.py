@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rnncli.ask.described import note_missing
-from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import (
     Change,
     Computation,
     Experiment,
+    command_of,
     explain,
     set_number,
     toggle_mask,
@@ -85,9 +85,7 @@ class State:
     def command(self) -> str | None:
         """The command that returns the numbers on the screen; None if they have to be saved first."""
         experiment, name = self.saved or (None, None)
-        return command_text.command(
-            self.shown.experiment, name if experiment is self.shown.experiment else None
-        )
+        return command_of(self.shown.experiment, name if experiment is self.shown.experiment else None)
 
 
 def describe(error: RnncliError) -> Message:

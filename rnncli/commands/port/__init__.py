@@ -48,7 +48,7 @@ def port(
     """
     from rnncli.cli import files
     from rnncli.commands.checks import parse_tolerances
-    from rnncli.commands.port import answer, evidence, port_task
+    from rnncli.commands.port import answer, port_task
     from rnncli.commands.port.search import search
     from rnncli.inputs.source import split_layers
     from rnncli.show.answer import Reply
@@ -73,9 +73,9 @@ def port(
     if len(runs) > 1 and hypotheses and hypotheses[0].matches:
         name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
-    weighed = evidence.assess(run, tried)
+    weighed = answer.assess(run, tried)
     findings = [finding for finding in hypotheses if finding.matches and not weighed.doubts]
-    predictions = evidence.write_probe(run, findings, probe) if probe else []
+    predictions = answer.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
         text = "{place} was not written: only one explanation fits"
         if len(findings) > 1:

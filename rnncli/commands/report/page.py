@@ -19,7 +19,7 @@ from rnncli import compute
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
 from rnncli.ask.layer_files import cell_files, name_by_file
 from rnncli.commands.report.contents import ReportContents, build_contents
-from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.run import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute import trace as tracing
 from rnncli.errors import Message, UsageError, format_names

@@ -58,7 +58,7 @@ def compute_answer(
     from dataclasses import replace
 
     from rnncli.ask import subject_of
-    from rnncli.commands.trace.answer import TraceAnswer, stats_of
+    from rnncli.commands.trace.answer import TraceAnswer, answer_of_axes, stats_of
     from rnncli.compute import trace as tracing
     from rnncli.compute.engines import require_steps
     from rnncli.result import join_layers
@@ -72,12 +72,10 @@ def compute_answer(
     result, remarks = parts._replace(uses=wide).verify(joined, checks.limits)
     result = replace(result, specs=tuple(spec for use in parts.uses for spec in use.case.stack))
     if parts.case.stack.has_axes:
-        from rnncli.commands.trace.heads import answer_of
-
         if stats or selection.units:
             what = "{flag} is not available for cells with states of other shapes."
             raise UsageError(what, "Use {--head} or {--state}.", flag=Flag("--stats" if stats else "--unit"))
-        shown = answer_of(result, parts.case, selection, state, head)
+        shown = answer_of_axes(result, parts.case, selection, state, head)
         checks = checks._replace(hidden_in=("ndjson",))
         return checks.reply(shown, (*parts.remarks, *remarks), lambda: subject.passed(parts.uses))
     if state is not None or head is not None:

@@ -5,14 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
-from rnncli.commands.trace.units import dead_units, saturated_units
+from rnncli.addresses import parse_head
+from rnncli.commands.trace.page import dead_units, page, saturated_units
+from rnncli.compute.trace import LoopAxes, TraceSelection, axes_of, narrow
+from rnncli.errors import UsageError, did_you_mean
+from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
-from rnncli.show.answer import DIFFERENCES, HEAD, NestedNumbers, NestedTexts, Records, head, results
-from rnncli.show.page import Page, View
-from rnncli.show.result_answer import ResultAnswer, answers_of, differences_document, head_of
+from rnncli.show.answer import (
+    DIFFERENCES,
+    HEAD,
+    Field,
+    Listing,
+    NestedNumbers,
+    NestedTexts,
+    Records,
+    head,
+    results,
+)
+from rnncli.show.page import Page, PagePart, View, line
+from rnncli.show.result_answer import (
+    TENSORS,
+    ResultAnswer,
+    answers_of,
+    differences_document,
+    head_of,
+    notes_of,
+    records_of,
+    tensor_listing,
+    title_of,
+)
 from rnncli.show.statistics import Stats
 from rnncli.values import STATUSES, Array
 
@@ -31,7 +56,29 @@ STEP = {
 UNITS = {"saturated_units": dict[str, list[float | None]], "dead_units": list[int | str]}
 STATISTICS = {"stats": {str: statistics.StatsDocument}} | UNITS
 BODY = {"trace": [STEP]} | DIFFERENCES
-DOCUMENTS = (*results(BODY), *results(BODY | STATISTICS), HEAD | STEP, HEAD | STATISTICS)
+
+
+class HeadRow(NamedTuple):
+    """A matrix of a state after one step, and the mean of each line of its cell over its head.
+
+    state: the name of the state, as in the trace: `memory`, `forward/memory`, `cell_0/memory`.
+    rank: the exponential of the entropy of the singular values over their sum; 0 of zeros.
+    kept: the cosine with the matrix before the step; 0 if one of them is 0.
+    """
+
+    state: str
+    batch: int
+    timestep: int
+    head: str
+    norm: float
+    largest: float
+    rank: float
+    kept: float
+    lines: Mapping[str, float]
+
+
+HEADS = {"trace": [TENSORS], "heads": [HeadRow]} | DIFFERENCES
+DOCUMENTS = (*results(BODY), *results(BODY | STATISTICS), HEAD | STEP, HEAD | STATISTICS, *results(HEADS))
 
 
 @dataclass(frozen=True)
@@ -214,3 +261,183 @@ def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
         min=stats.min and replace(stats.min, index=convert(stats.min.index)),
         max=stats.max and replace(stats.max, index=convert(stats.max.index)),
     )
+
+
+TAKEN, COLUMN = 72, 12
+"""The width of the first columns of the table, and of the mean of each line."""
+
+
+@dataclass(frozen=True)
+class HeadsAnswer(TraceAnswer):
+    """Every line and state of a trace with its axes; or, with --state, the numbers of that state alone."""
+
+    parts: tuple[NamedTensor, ...] = ()
+    heads: tuple[HeadRow, ...] = ()
+    shows_numbers: bool = False
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return every part with its axes, and the rows of heads; `differences` only if requested."""
+        document = {**head_of(self.result), "trace": tensor_listing(self.parts, view).objects()}
+        document |= {"heads": [row._asdict() for row in self.heads]}
+        return {**document, **differences_document(self.result)}
+
+    def lines(self, view: View) -> Iterator[dict[str, Any]]:
+        """Yield the whole document."""
+        yield self.document(view)
+
+    def page(self, view: View) -> Page:
+        """Return the vectors by step, and a row for each step and head; or the numbers of a state."""
+        if self.shows_numbers or not self.heads:
+            table = tensor_listing(self.parts, view, columns=("name", "shape", "values")).table(view)
+            return Page(title_of(self.result, view), notes_of(self.result, view), (table,))
+        vectors = page(self.result, self.rows, {}, view, "--full shows all")
+        names = list(dict.fromkeys(name for row in self.heads for name in row.lines))
+        columns = ("state", "batch", "timestep", *(["head"] if self.heads[0].head else ()))
+        fields = [Field(name, heading=name) for name in columns]
+        figures = ("norm", "largest", "rank", "kept")
+        fields += [Field(name, heading=name, show=_show(name)) for name in figures]
+        room = max(0, (view.width or 10**6) - TAKEN) // COLUMN
+        fields += [Field(name, _mean(name), name, _show_mean(name)) for name in names[:room]]
+        parts: list[PagePart] = [*vectors.parts, Listing(fields, self.heads).table(view)]
+        if hidden := names[room:]:
+            wider = view.say("means of a head not shown: {names}; wider, or -f json", names=", ".join(hidden))
+            parts.append(line(wider, "dim"))
+        return vectors._replace(parts=tuple(parts))
+
+    def records(self, view: View) -> Records:
+        """Return name, batch, timestep, a column for each axis, value."""
+        return records_of([((), self.parts)], view)
+
+    def named_tensors(self) -> tuple[NamedTensor, ...]:
+        """Return every part with its axes."""
+        return self.parts
+
+    def first_nan(self) -> str | None:
+        """Return the location of the first NaN; None if there is none."""
+        from rnncli.show import statistics
+
+        for tensor in self.parts:
+            if (place := statistics.first_nan(tensor.values)) is not None:
+                return f"{tensor.name}{list(place)}"
+        return None
+
+
+def _show(name: str) -> Any:
+    return lambda row, _: f"{getattr(row, name):.4f}"
+
+
+def _mean(name: str) -> Any:
+    return lambda row: row.lines.get(name)
+
+
+def _show_mean(name: str) -> Any:
+    return lambda row, _: f"{row.lines[name]:.4f}" if name in row.lines else ""
+
+
+def answer_of_axes(
+    result: Result, case: Case, selection: TraceSelection, state: str | None, head: str | None
+) -> HeadsAnswer:
+    """Return the answer of a trace.  Raises UsageError for a state or a head that is not there."""
+    kept, parts, rows = narrow(result.trace, selection), list[NamedTensor](), list[HeadRow]()
+    vectors, has_heads = list[LoopTrace](), False
+    for whole, loop in zip(result.trace, kept, strict=True):
+        axes = axes_of(case, whole)
+        chosen = parse_head(head, axes.head_sizes) if head is not None and axes.head_sizes else None
+        has_heads |= chosen is not None
+        for part, values in loop.as_rows().parts.items():
+            parts.append(_shaped(loop, part, values, axes, chosen))
+        flat = {part: values for part, values in loop.parts.items() if axes.is_vector(part)}
+        vectors.append(
+            loop._replace(
+                parts=flat,
+                hold_masks={gate: held for gate, held in loop.hold_masks.items() if axes.is_vector(gate)},
+            )
+        )
+        every = _head_rows(whole, axes)
+        wanted = {*loop.times.tolist()}, None if loop.batch is None else {*loop.batch}
+        rows += [
+            row
+            for row in every
+            if row.timestep in wanted[0]
+            and (wanted[1] is None or row.batch in wanted[1])
+            and (chosen is None or row.head == ",".join(map(str, chosen.values())))
+        ]
+    if head is not None and not has_heads:
+        parse_head(head, {})  # raises: there are none
+    if state is not None:
+        names = [part.label.part for part in parts]
+        parts = [part for part in parts if state in (part.label.part, str(part.label.short))]
+        if not parts:
+            what = "{--state:state}: there is no such state or line."
+            raise UsageError(what, did_you_mean(state, dict.fromkeys(names)), state=state)
+        rows = [row for row in rows if state in (row.state, row.state.split("/")[-1])]
+    return HeadsAnswer(result, tuple(vectors), {}, tuple(parts), tuple(rows), state is not None)
+
+
+def _shaped(
+    loop: LoopTrace, part: Label, values: Array, axes: LoopAxes, chosen: Mapping[str, int] | None
+) -> NamedTensor:
+    """Return a part with its axes, without those of a chosen head."""
+    names = axes.axes.get(part, ("units",))
+    shaped = values.reshape(*values.shape[:2], *axes.shapes.get(part, values.shape[2:]))
+    if chosen:
+        shaped = shaped[(..., *(chosen.get(axis, slice(None)) for axis in names))]
+        names = tuple(axis for axis in names if axis not in chosen)
+    times = tuple(loop.as_rows().times.tolist())
+    return NamedTensor(loop.label(part), ("batch", "timesteps", *names), shaped, (), times)
+
+
+def _head_rows(loop: LoopTrace, axes: LoopAxes) -> Iterator[HeadRow]:
+    """Yield a row for each matrix of a state, in the order of processing."""
+    import numpy as np
+
+    for state in loop.states:
+        names, shape = axes.axes[state], axes.shapes[state]
+        means = {
+            part.part: (part, values)
+            for part, values in loop.parts.items()
+            if part.kind == "activation" and part.cell == state.cell and {*axes.axes[part]} & {*axes.heads}
+        }
+        heads = [axis for axis in names if axis in axes.heads]
+        if len(names) - len(heads) < 2:
+            continue
+        order = [names.index(axis) for axis in (*heads, *(axis for axis in names if axis not in heads))]
+        values = np.concatenate([loop.start[state][:, None], loop.parts[state]], axis=1)
+        moved = values.reshape(*values.shape[:2], *shape).transpose(0, 1, *(2 + axis for axis in order))
+        counts = [shape[names.index(axis)] for axis in heads]
+        rows = shape[order[len(heads)]]
+        matrices = moved.reshape(*values.shape[:2], prod(counts), rows, -1).astype(np.float64)
+        flat = matrices.reshape(*matrices.shape[:3], -1)
+        norms, largest = np.linalg.norm(flat, axis=-1), np.abs(flat).max(axis=-1)
+        both = norms[:, 1:] * norms[:, :-1]
+        kept = np.divide((flat[:, 1:] * flat[:, :-1]).sum(-1), both, out=np.zeros_like(both), where=both > 0)
+        ranks = _ranks(matrices)
+        for entry, step, index in np.ndindex(*kept.shape):
+            place = dict(zip(heads, map(int, np.unravel_index(index, counts or [1])), strict=False))
+            lines = {
+                name: _mean_of(part, line[entry, step], axes, place) for name, (part, line) in means.items()
+            }
+            yield HeadRow(
+                str(loop.label(state)), loop.entry(entry), int(loop.times[step]),
+                ",".join(map(str, place.values())), float(norms[entry, step + 1, index]),
+                float(largest[entry, step + 1, index]), float(ranks[entry, step + 1, index]),
+                float(kept[entry, step, index]),
+                lines,
+            )  # fmt: skip
+
+
+def _ranks(matrices: Array) -> Array:
+    """Return the exponential of the entropy of the singular values over their sum; 0 of zeros or NaN."""
+    import numpy as np
+
+    finite = np.isfinite(matrices).all(axis=(-1, -2), keepdims=True)
+    values = np.linalg.svd(np.where(finite, matrices, 0), compute_uv=False)
+    total = values.sum(axis=-1, keepdims=True)
+    shares = np.divide(values, total, out=np.zeros_like(values), where=total > 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return np.where(total[..., 0] > 0, np.exp(-(shares * logs).sum(axis=-1)), 0)
+
+
+def _mean_of(part: Label, values: Array, axes: LoopAxes, place: Mapping[str, int]) -> float:
+    shaped = values.reshape(axes.shapes[part])
+    return float(shaped[tuple(place.get(axis, slice(None)) for axis in axes.axes[part])].mean())

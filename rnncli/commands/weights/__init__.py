@@ -28,14 +28,14 @@ def weights(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[Any]:
     weights of that layer, as rnncli run uses them; INPUT is then its input and only sets the number of
     features.
     """
-    from rnncli.commands.weights import weight_source
+    from rnncli.commands.weights import contents
     from rnncli.commands.weights.answer import WeightsAnswer
     from rnncli.show.answer import Reply
 
-    weight_source.require_plain(ask)
+    contents.require_plain(ask)
     if to is not None:
         from rnncli.commands.weights import conversion
 
         return conversion.answer(to, output, ask)
-    source = weight_source.read(ask)
+    source = contents.read(ask)
     return Reply(WeightsAnswer(source.contents, source.description), source.remarks)

@@ -35,7 +35,7 @@ from rnncli.specs import configs_of, expression_of
 from rnncli.values import Array, format_shape
 
 if TYPE_CHECKING:
-    from rnncli.commands.weights.weight_source import DescribedLayers
+    from rnncli.commands.weights.contents import DescribedLayers
 
 MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""

@@ -10,9 +10,8 @@ from typing import Any
 
 from rnncli import frameworks
 from rnncli.ask import Ask
-from rnncli.commands.weights import weight_source
-from rnncli.commands.weights.contents import Contents, LayerSummary
-from rnncli.commands.weights.weight_source import Weights
+from rnncli.commands.weights import contents
+from rnncli.commands.weights.contents import Contents, LayerSummary, Weights
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, torch
 from rnncli.layers.layer import within
@@ -37,7 +36,7 @@ ARRAYS = (".npz", ".safetensors", ".json")
 def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | bytes]:
     """Return the arrays of the layout, or the file of --output that holds them."""
     suffix = _layout_suffix(to, output)
-    source = weight_source.read(ask)
+    source = contents.read(ask)
     chains = chains_of(source.contents)
     if to == "torch" and (state := source.contents.state):
         names = [layer.name for layer in source.contents.layers]

@@ -13,9 +13,8 @@ from looks import SUFFIXES, check_looks
 from results_by_hand import CELL, HIDDEN, sentence
 
 import rnncli as package
-from rnncli.commands.compare.answer import CompareAnswer
+from rnncli.commands.compare.answer import CompareAnswer, RefusedEngine
 from rnncli.commands.compare.comparison import REAL
-from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import measure
 from rnncli.errors import Message, Text
 

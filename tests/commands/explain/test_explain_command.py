@@ -14,7 +14,7 @@ from looks import PAGES, check_looks, drawn
 from own_cells import MGU
 
 from rnncli import specs
-from rnncli.commands.explain.answer import ExplainAnswer
+from rnncli.commands.explain import ExplainAnswer
 from rnncli.compute import derivation as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.layers.case import Case

@@ -13,13 +13,14 @@ from own_cells import ACCUMULATOR, MGU, NASTY
 
 from rnncli.cli import pager, terminal
 from rnncli.commands.explore import options
-from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.experiment import (
     LEFT_OUT,
     Change,
     Computation,
     Experiment,
+    command_of,
     compute_experiment,
+    document,
     explain,
     masked_steps,
     set_number,
@@ -120,12 +121,12 @@ def test_the_command_and_the_saved_document_return_the_same(name: str, layer: st
     if name in ("weight", "go_backwards") and "bi" in layer:
         pytest.skip("the weights of both directions have other names, and both would run backward")
     changed = (CHANGES | HOLDS)[name](experiment(f"rnncli run {layer} --seed 42"))
-    text = command(changed)
+    text = command_of(changed)
     assert text is not None
     check_same_results(changed, experiment(text))
     file = tmp_path / "experiment.json"
     file.write_text(document(changed))
-    text = command(changed, str(file))
+    text = command_of(changed, str(file))
     assert text is not None
     assert text.startswith(f"rnncli run {shlex.quote(str(file))}")
     check_same_results(changed, experiment(text))
@@ -133,9 +134,9 @@ def test_the_command_and_the_saved_document_return_the_same(name: str, layer: st
 
 def test_flags_are_written_as_a_person_would() -> None:
     now = experiment(LSTM)
-    assert command(now) == LSTM
+    assert command_of(now) == LSTM
     more = set_rows(return_sequences=True, bidirectional=True, training=True)(now)
-    assert command(more) == "rnncli run -l lstm --return-sequences --bidirectional --seed 42 --training"
+    assert command_of(more) == "rnncli run -l lstm --return-sequences --bidirectional --seed 42 --training"
     assert more.expression == "Bidirectional(LSTM(3, return_sequences=True))"
     parts = json.loads(document(set_input((0, 0, 0), 0.25)(now)))
     assert parts["inputs"][0][0] == [0.25, 4.2, 1.5, 1.1, 2.8]
@@ -218,7 +219,7 @@ def test_masked_steps_are_written_as_they_are_typed() -> None:
 def test_a_generated_input_follows_the_seed() -> None:
     """As on the command line, so that the command returns the same numbers."""
     changed = set_rows(seed=7)(experiment("rnncli run --input-shape 1,3,2 -l lstm --seed 42"))
-    text = command(changed)
+    text = command_of(changed)
     assert text == "rnncli run --input-shape 1,3,2 -l lstm --seed 7"
     again = experiment(text)
     np.testing.assert_array_equal(changed.case.inputs, again.case.inputs)
@@ -233,11 +234,11 @@ def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
     model = shlex.quote(str(tmp_path / "m.npz"))
     now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {model}")
     for changed in (set_rows(return_state=True)(now), set_input((0, 0, 0), 5.0)(now)):
-        text = command(changed)
+        text = command_of(changed)
         assert text is not None
         check_same_results(changed, experiment(text))
-    assert "--return-state" not in (command(now) or "")
-    assert "--return-state" in (command(set_rows(return_state=True)(now)) or "")
+    assert "--return-state" not in (command_of(now) or "")
+    assert "--return-state" in (command_of(set_rows(return_state=True)(now)) or "")
     with pytest.raises(RnncliError, match="fixed in a saved model"):
         set_value(now, "units", 4)
     assert "seed" not in [row.name for row in options.rows(now)]
@@ -260,10 +261,10 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
         set_rows(units=2), set_rows(**changed_options), set_rows(use_bias=False),
     ):  # fmt: skip
         changed = change(now)
-        shown = command(changed)
+        shown = command_of(changed)
         assert shown is not None
         check_same_results(changed, experiment(shown))
-    other = command(set_rows(layer="LSTM")(now))
+    other = command_of(set_rows(layer="LSTM")(now))
     assert other is not None
     assert "cell.toml" not in other
     assert "--units 4" in other
@@ -277,7 +278,7 @@ def test_a_command_names_each_cell_s_file_in_whatever_order_they_were_given(tmp_
     written = f"Bidirectional({forward}, backward_layer={backward})"
     for layer in (written, f"Bidirectional(backward_layer={backward}, layer={forward})"):
         now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
-        assert shlex.split(command(now) or "")[3] == written
+        assert shlex.split(command_of(now) or "")[3] == written
 
 
 def test_the_rows_of_a_cell_of_ones_own_are_its_options(tmp_path: Path) -> None:
@@ -362,7 +363,7 @@ def test_a_change_has_its_command() -> None:
     row = next(row for row in options.rows(state.experiment) if row.name == "hold")
     held = compute_experiment(row.change(state.experiment, "beta=0.5"))
     assert (held.trace.trace[0].parts[Label("beta", kind="activation")] == 0.5).all()
-    assert "--hold beta=0.5" in str(command(held.experiment, None))
+    assert "--hold beta=0.5" in str(command_of(held.experiment, None))
 
 
 def test_a_textual_that_is_too_old_or_missing_is_named(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:

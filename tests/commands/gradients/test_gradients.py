@@ -12,7 +12,7 @@ from rnncli.addresses import parse_label
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.answer import write_verdict
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
-from rnncli.commands.shape.answer import outline
+from rnncli.commands.shape import outline
 from rnncli.layers.case import Case
 from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack

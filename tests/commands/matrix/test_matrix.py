@@ -12,8 +12,8 @@ from looks import drawn as table_of
 from results_by_hand import CELL, matrix
 
 from rnncli import layers, specs
-from rnncli.commands.matrix.answer import MatrixAnswer, build_equality_table, combinations
-from rnncli.commands.shape.answer import outline
+from rnncli.commands.matrix import MatrixAnswer, build_equality_table, combinations
+from rnncli.commands.shape import outline
 from rnncli.layers.case import Case
 from rnncli.result import Label, evaluate
 

@@ -8,8 +8,7 @@ from looks import SUFFIXES, check_looks, round_digits
 from plant import Kind, plant
 from port_runs import run_of
 
-from rnncli.commands.port import evidence
-from rnncli.commands.port.answer import PortAnswer
+from rnncli.commands.port.answer import PortAnswer, assess, write_probe
 from rnncli.commands.port.search import search
 
 
@@ -24,9 +23,9 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
         planted.weights["kernel"][:] = 0.1
     run = run_of(planted, kind.class_name)
     found, count = search(run)
-    weighed = evidence.assess(run, count)
+    weighed = assess(run, count)
     findings = [] if weighed.doubts else found
-    predictions = evidence.write_probe(run, findings, os.devnull) if alike else ()
+    predictions = write_probe(run, findings, os.devnull) if alike else ()
     return PortAnswer(findings, weighed, predictions, "probe.json")
 
 

@@ -9,8 +9,9 @@ import pytest
 from plant import Kind, plant
 from port_runs import run_of
 
-from rnncli.commands.port import differences, evidence
+from rnncli.commands.port import differences
 from rnncli.commands.port import search as searching
+from rnncli.commands.port.answer import assess, write_probe
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.commands.port.search import search
 from rnncli.known import Known
@@ -70,7 +71,7 @@ def check_found(kind: Kind, names: Collection[str]) -> None:
     planted = run_of(plant(kind, names), kind.class_name)
     findings, count = search(planted)
     assert names_of(findings) == [set(names)]
-    assert not evidence.assess(planted, count).doubts
+    assert not assess(planted, count).doubts
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -201,5 +202,5 @@ def test_a_probe_has_no_padding(name: str, tmp_path: Path) -> None:
     (finding,), _ = search(planted)
     other = next(one for one in differences.list_known(planted) if one.name.startswith("gates="))
     findings = [finding, Hypothesis(planted, [*finding.differences, other])]
-    predictions = evidence.write_probe(planted, findings, str(tmp_path / "probe.json"))
+    predictions = write_probe(planted, findings, str(tmp_path / "probe.json"))
     assert len(predictions) == 2

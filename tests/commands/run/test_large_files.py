@@ -22,7 +22,7 @@ from command import Run, environment
 from limits import PATIENCE
 
 from rnncli import compute, specs
-from rnncli.commands.run.answer import ChunkedRunAnswer
+from rnncli.commands.run import ChunkedRunAnswer
 from rnncli.compute import ChunkedResult
 from rnncli.layers.case import Case
 from rnncli.result import Result

@@ -12,7 +12,7 @@ from convolutions import CONVOLUTIONS, FRAMES
 from own_cells import NASTY
 
 from rnncli import addresses, specs
-from rnncli.commands.shape.answer import outline
+from rnncli.commands.shape import outline
 from rnncli.layers.stack import Stack
 
 keras = oracle.keras

@@ -10,7 +10,7 @@ from part_labels import gate, state
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import compute, specs
-from rnncli.commands.run import answer as run_answer
+from rnncli.commands import run as run_answer
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.holds import hold_gates

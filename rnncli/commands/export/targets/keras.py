@@ -12,10 +12,10 @@ from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
     ExportLayer,
+    functions_in,
     name_cells,
     without_initializers,
 )
-from rnncli.commands.export.lines import functions_in
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import (

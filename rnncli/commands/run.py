@@ -1,4 +1,7 @@
-"""run: what is asked for, and the answer, which shows what a layer returns."""
+"""`rnncli run`: what a layer or a saved model returns.
+
+A batch for a layer is answered here, at once or in chunks that are written as they are computed.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.layers.stack import Stack
+from rnncli.ask import Ask, subject_of
+from rnncli.commands.checks import ResultChecks, read_checks, select_tensors
+from rnncli.errors import DisagreementError, Flag, InputError, RnncliError, UsageError, count
+from rnncli.options import first_given, of_files_alone
 from rnncli.result import Claim, Label, NamedTensor, Result, evaluate
 from rnncli.show.answer import (
     DIFFERENCES,
@@ -19,6 +26,7 @@ from rnncli.show.answer import (
     Field,
     Listing,
     Records,
+    Reply,
     results,
     statistics_of_tensor,
 )
@@ -46,7 +54,82 @@ if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
     from rnncli.ask.subject import Bounds
     from rnncli.compute import ChunkedResult
+    from rnncli.show.answer import Watch
+    from rnncli.show.formats import OutputFlags
     from rnncli.show.statistics import Stats
+
+EXAMPLES = """\
+rnncli run --layer lstm --return-sequences --return-state --seed 42
+rnncli run data.csv --layer @mgu.toml --units 4 --format json
+rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
+tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
+"""
+
+
+def run(
+    ask: Ask,
+    output: OutputFlags,
+    progress: Watch,
+    *,
+    select: list[str] | None,
+    stats: bool,
+    stream: bool,
+    keep_going: bool,
+    memory: str | None,
+    **given: Any,
+) -> Reply[Any] | None:
+    """What does the layer return?
+
+    Every tensor, its shape, its meaning and its numbers. `rnncli help masks` explains masks, and so for
+    return_sequences, return_state, bidirectional, stateful and reset_after.
+    """
+    from rnncli.process import memory as sizes
+
+    if stream or keep_going:
+        answer_lines(
+            ask, output, {**given, "stats": stats}, select, memory, stream=stream, keep_going=keep_going
+        )
+        return None
+    checks = read_checks(ask, output.format_name, **given)
+    budget = None if memory is None else sizes.parse(memory)
+    return compute_answer(ask, checks, select, budget, stats=stats, progress=progress)
+
+
+def compute_answer(
+    ask: Ask,
+    checks: ResultChecks,
+    select: Sequence[str] | None,
+    budget: int | None,
+    *,
+    stats: bool,
+    progress: Watch | None = None,
+) -> Reply[Any]:
+    """Return the answer; a format that can is written while later chunks are computed.
+
+    select: names of the tensors to show; None for all.  budget: bytes for one chunk of the batch.
+    progress: shows how far the chunks are.
+    """
+    from rnncli.compute import join_results
+    from rnncli.show.formats import FORMATS
+
+    subject = subject_of(ask)
+    subject.require_able(memory=budget, all_calls=ask.all_calls, hold=ask.hold)
+    if checks.expected is not None:
+        checks = checks._replace(expected=checks.expected.beside(subject, ask, select))
+    parts, results, batch, chunks = subject.compute(budget)
+    if chunks > 1 and progress is not None:
+        waits = stats or ask.hold or ask.all_calls or checks.any
+        grows = not waits and FORMATS[checks.format].incremental
+        results = progress(results, batch, grows)
+        if grows:
+            from rnncli.compute import ChunkedResult
+
+            kept = (select_tensors(result, select) for result in results)
+            return Reply(ChunkedRunAnswer(ChunkedResult(kept, batch)), parts.remarks)
+    result, remarks = parts.verify(join_results(results, batch), checks.limits, budget)
+    shown = select_tensors(result, select)
+    answer = RunAnswer(shown, stats_of(shown, parts.bounds()) if stats else {})
+    return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passed(parts.uses))
 
 
 OUTPUTS = {"outputs": [(*TENSORS, Field("stats", json=lambda _: False, type=statistics_of_tensor))]}
@@ -132,6 +215,8 @@ class RunAnswer(ResultAnswer):
 
         {} for models, all layers, all calls and a line of a stream, which no single call returns so.
         """
+        from rnncli.layers.stack import Stack
+
         result = self.result
         called = result.all_layers or any(tensor.label.call for tensor in result.outputs)
         if called or result.model or result.agreement or result.assumed or self.line is not None:
@@ -192,6 +277,8 @@ class RunAnswer(ResultAnswer):
     def _say_unequal(self, tensor: NamedTensor, view: View) -> TableCell:
         """Return why a last state is not what its output ends with: `!= hidden_states[:, -1, :]: ...`."""
         import numpy as np
+
+        from rnncli.layers.stack import Stack
 
         label, values = tensor.label, {shown.label: shown.values for shown in self.result.outputs}
         if not label.last or tensor.equals or label not in self._variables:
@@ -300,3 +387,96 @@ def stats_of(result: Result, bounds: Mapping[Label, Bounds]) -> dict[Label, Stat
         for tensor in result.outputs
         if tensor.label.without_call in bounds
     }
+
+
+LINES = ("ndjson", "json")
+"""The formats a line can be in."""
+WHOLE = {
+    "check": "--check",
+    "expect": "--expect",
+    "stats": "--stats",
+    "fail_on_nan": "--fail-on-nan",
+    "hold": "--hold",
+}
+"""Options whose answer needs every number before it can begin."""
+
+
+def answer_lines(
+    ask: Ask,
+    output: OutputFlags,
+    whole: Mapping[str, Any],
+    select: Sequence[str] | None,
+    memory: str | None,
+    *,
+    stream: bool,
+    keep_going: bool,
+) -> None:
+    """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results.
+
+    whole: options whose answer needs every number before it can begin.
+    Raises UsageError for options that cannot be combined with --stream.
+    """
+    from rnncli import arrays
+    from rnncli.ask.layer_files import is_layer
+    from rnncli.ask.lines import NewRemarks, whole_lines
+    from rnncli.cli import terminal
+    from rnncli.cli.output import stream_answers
+    from rnncli.inputs.source import open_lines, read_arrived
+
+    if not stream:
+        raise UsageError("{--keep-going} needs {--stream}.", "Add {--stream}, or leave it out.")
+    if refused := [flag for name, flag in WHOLE.items() if {**whole, "hold": ask.hold}[name]]:
+        what = "{refused} cannot be combined with {--stream}."
+        raise UsageError(what, "Leave {refused} out.", refused=" and ".join(refused))
+    if memory is not None:
+        raise UsageError(
+            "{--memory} applies to a batch, but {--stream} computes line by line.", "Leave it out."
+        )
+    subject = subject_of(ask)
+    subject.require_able(all_calls=ask.all_calls)
+    require_lines(ask)
+    remarks = NewRemarks()
+    answers = subject.lines(remarks)
+    bad, empty = 0, True
+    file, where = open_lines(ask.input, is_layer)
+    with file, stream_answers(output) as show:
+        for lines in whole_lines(lambda: read_arrived(file, arrays.BLOCK, where), where):
+            for line, outcome in zip(lines, answers(lines), strict=True):
+                empty = False
+                if not isinstance(outcome, RnncliError):
+                    terminal.remark(remarks.take(), output.quiet)
+                    show(RunAnswer(select_tensors(outcome, select), line=line.number))
+                elif keep_going:
+                    terminal.print_error(outcome)
+                    bad += 1
+                else:
+                    raise outcome
+        if empty:
+            raise InputError("{--stream}: the input has no lines.", "Give one tensor per line, as NDJSON.")
+    if bad:
+        raise DisagreementError("{lines} failed.", "See the messages above.", lines=count(bad, "line"))
+
+
+def require_lines(ask: Ask) -> None:
+    """Raise UsageError if the flags ask for anything but lines of JSON."""
+    from rnncli.inputs import formats
+    from rnncli.inputs.source import Source, stdin_holds_data
+
+    if ask.input_shape is not None:
+        raise UsageError(
+            "{--stream} reads lines, but {--input-shape} generates an input.", "Leave one of them out."
+        )
+    if flag := first_given(ask._asdict(), ("fill", *of_files_alone("lines"))):
+        what = "{flag} does not apply to {--stream}, which reads lines of JSON."
+        raise UsageError(what, "Leave it out.", flag=Flag(flag))
+    try:
+        by_suffix = formats.format_of(Path(ask.input or ""))
+    except InputError:  # lines of JSON, as in a log or a pipe
+        by_suffix = "ndjson"
+    format_name = formats.detect_format(Source(""), ask.input_format or by_suffix)
+    if format_name not in LINES:
+        what = "{--stream} reads lines of JSON, but the input is {format_name}."
+        advice = "Leave {--stream} out; a large batch is processed in chunks."
+        raise UsageError(what, advice, format_name=format_name)
+    if ask.input is None and not stdin_holds_data():
+        raise UsageError("{--stream} has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")

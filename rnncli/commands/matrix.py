@@ -1,4 +1,4 @@
-"""matrix: what each return_sequences x return_state combination returns, and what is equal: same letter."""
+"""`rnncli matrix`: each combination of return_sequences and return_state, and what is equal: same letter."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from string import ascii_lowercase, ascii_uppercase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli import compute
-from rnncli.errors import LayerError
-from rnncli.layers.case import Case
-from rnncli.layers.stack import Stack
+from rnncli.ask import Ask, subject_of
+from rnncli.errors import Either, Flag, LayerError, Message, UsageError
+from rnncli.options import flag_name, refused_by
 from rnncli.result import Label, Matrix, NamedTensor, Result
-from rnncli.show.answer import LAYERS_HEAD, Answer, Records
+from rnncli.show.answer import LAYERS_HEAD, Answer, Records, Reply
 from rnncli.show.page import (
     GAP,
     Column,
@@ -34,6 +33,30 @@ from rnncli.show.page import (
 )
 from rnncli.show.result_answer import TENSORS, head_of, notes_of, records_of, tensor_listing, title
 from rnncli.values import Array
+
+if TYPE_CHECKING:
+    from rnncli.layers.case import Case
+
+EXAMPLES = """\
+rnncli matrix --layer lstm
+rnncli matrix --layer bigru --units 2 --seed 42 --format json
+"""
+
+OTHER = "run"
+"""The command that takes them."""
+
+
+def matrix(ask: Ask) -> Reply[MatrixAnswer]:
+    """All combinations of return_sequences and return_state, side by side, and which entries are equal."""
+    for name in refused_by("matrix"):
+        if name in ask.options:
+            flag = Flag(flag_name(name, ask.options[name]))
+            run = Either(Message("rnncli run {flag}", flag=flag), OTHER)
+            what = "matrix does not take {flag}: it shows the layer with and without {name}."
+            raise UsageError(what, "Leave {flag} out, or use {run}.", flag=flag, name=name, run=run)
+    parts = subject_of(ask).parts(alone=True)
+    return Reply(MatrixAnswer(combinations(parts.case, ask.engine)), parts.remarks)
+
 
 COMBINATION = {"return_sequences": bool, "return_state": bool, "outputs": [TENSORS]}
 DOCUMENTS = (LAYERS_HEAD | {"matrix": [COMBINATION], "identities": list[list[str]]},)
@@ -130,6 +153,8 @@ class MatrixAnswer(Answer):
 
 def combinations(case: Case, engine: str = "auto") -> Matrix:
     """Run the last layer with every combination of return_sequences and return_state."""
+    from rnncli import compute
+
     last = case.stack.layers[-1]
     if not last.recurrent:
         what = "{class_name} has neither return_sequences nor return_state."
@@ -180,6 +205,8 @@ class EqualityTable(NamedTuple):
 
 def build_equality_table(results: Mapping[tuple[bool, bool], Result]) -> EqualityTable:
     """Return the table of the four results; each tensor is from the result that returns the most."""
+    from rnncli.layers.stack import Stack
+
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]

@@ -1,4 +1,4 @@
-"""explain: show how one number was computed.
+"""`rnncli explain`: how a number was computed.
 
 No list of fields describes an equation: its terms are a tree in JSON, rows in CSV, and aligned columns on a
 page.
@@ -6,46 +6,111 @@ page.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from rnncli.compute.derivation import list_tensors
-from rnncli.compute.derivation.explanation import (
-    Equation,
-    Explanation,
-    Factor,
-    Note,
-    NumberLocation,
-    OtherTerms,
-)
-from rnncli.layers.stack import Stack
+from rnncli.ask import Ask, subject_of
+from rnncli.errors import Message, Text, UsageError
 from rnncli.result import Label, Result
-from rnncli.show.answer import LAYERS_HEAD, Answer, Records, claim_lines
+from rnncli.show.answer import LAYERS_HEAD, Answer, Records, Reply, claim_lines
 from rnncli.show.page import Column, Line, Page, Span, Table, TableCell, View, cell, line, marks, state_part
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import name_text, step_text, visible, width_of
 from rnncli.show.wording import NOT_COMPUTED, brief, meaning, name_layer, new_state, say
 
+if TYPE_CHECKING:
+    from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation
+    from rnncli.show.formats import OutputFlags
+
+EXAMPLES = """\
+rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
+rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
+rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
+rnncli explain 'hidden_state[0,0]' -l gru --symbols
+"""
+
+
+def explain(
+    ask: Ask, output: OutputFlags, *, tensor: str | None, depth: int, terms: int, symbols: bool
+) -> Reply[ExplainAnswer]:
+    """Where does this number come from?
+
+    The layer's equation with its numbers, term by term, down to the inputs and the previous states.
+    The terms add up to the number, apart from the rounding shown.
+    """
+    from pathlib import Path
+
+    if tensor is None or not tensor.strip():
+        raise UsageError("no tensor was named.", _example(ask))
+    if ask.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
+        what = Message("{tensor}: it is a file; the tensor to explain comes before it.", tensor=tensor)
+        raise UsageError(what, _example(ask._replace(input=tensor)))
+    return compute_answer(ask, tensor, depth, None if output.full else terms, symbols=symbols)
+
+
+def compute_answer(
+    ask: Ask, tensor: str, depth: int, terms: int | None, *, symbols: bool = False
+) -> Reply[ExplainAnswer]:
+    """Return the answer, and remarks.
+
+    terms: the most terms of a sum; None for all.  symbols: the equations of the cells in symbols, too.
+    """
+    from rnncli.compute import derivation
+    from rnncli.compute.engines import require_steps
+
+    require_steps(ask.engine)
+    tensor = tensor.strip()
+    parts = subject_of(ask).parts(tensor, alone=True)
+    name = tensor.removeprefix(parts.prefix)
+    explanation, result = derivation.explain(parts.case, name, depth, terms, parts.prefix)
+    written = derivation.symbols_of(explanation, result.specs) if symbols else {}
+    return Reply(ExplainAnswer(explanation, result, written), parts.remarks)
+
+
+def _example(ask: Ask) -> Text:
+    from rnncli.compute import derivation
+    from rnncli.values import Document
+
+    document, name = (Document(), "") if ask.input is None else ask.read_document()
+    stack = ask.stack(document, name)
+    if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
+        ask = ask._replace(layer=None, options={})
+        stack = ask.stack()
+    words = [f"'{derivation.example(stack)}'", *([shlex.quote(str(name))] if name else [])]
+    words += [f"-l {shlex.quote(text)}" for text in ask.layer or ()]
+    words += ["--bidirectional"] if ask.options.get("bidirectional") else []
+    return Message("For example: rnncli explain {words}", words=" ".join(words))
+
+
 FACTOR = {"name": str, "value": float, "explained": str}
-EQUATION = {
-    "key": str,
-    "name": str,
-    **{name: hint for name, hint in get_type_hints(NumberLocation).items() if name != "axes"},
-    "axes?": dict[str, int],
-    "value": float,
-    "function": str,
-    "total": float,
-    "symbols": list[str],
-    "terms": [{"value": float, "factors": [FACTOR]}],
-    "reads?": [FACTOR],
-    "others": OtherTerms | None,
-    "remainder": float,
-    "rounding": float,
-    "masked": Note | None,
-    "held?": True,
-}
+
+
+def _equation() -> dict[str, Any]:
+    """Return what the document has of an equation."""
+    from rnncli.compute.derivation.explanation import Note, NumberLocation, OtherTerms
+
+    return {
+        "key": str,
+        "name": str,
+        **{name: hint for name, hint in get_type_hints(NumberLocation).items() if name != "axes"},
+        "axes?": dict[str, int],
+        "value": float,
+        "function": str,
+        "total": float,
+        "symbols": list[str],
+        "terms": [{"value": float, "factors": [FACTOR]}],
+        "reads?": [FACTOR],
+        "others": OtherTerms | None,
+        "remainder": float,
+        "rounding": float,
+        "masked": Note | None,
+        "held?": True,
+    }
+
+
 EXPLANATION = {
     "tensor": str,
     "index": list[int],
@@ -55,7 +120,7 @@ EXPLANATION = {
     "without_hold?": float,
     "equals": list[str],
     "symbols?": dict[str, dict[str, str]],
-    "equations": [EQUATION],
+    "equations": [_equation],
 }
 DOCUMENTS = (LAYERS_HEAD | {"explanation": EXPLANATION},)
 
@@ -108,6 +173,9 @@ class ExplainAnswer(Answer):
         }
 
     def _say(self, meaning: Callable[..., str], lang: str) -> str:
+        from rnncli.compute.derivation import list_tensors
+        from rnncli.layers.stack import Stack
+
         label, result = self.explanation.target.label, self.result
         location = self.explanation.equations[0].location
         gate = Label(label.part, cell=label.cell, kind="activation")
