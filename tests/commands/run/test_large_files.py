@@ -246,11 +246,11 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
 def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path) -> None:
     """stderr is a terminal, which has a bar."""
     program = (
-        "import sys, time\nfrom rnncli.compute import chunks\nfrom rnncli.cli import app\n"
+        "import sys, time\nfrom rnncli import compute\nfrom rnncli.cli import app\n"
         "def slow(self):\n"
         "    print('writing', flush=True); time.sleep(30)\n"
         "    yield\n"
-        "chunks._ArrayQueue.parts = slow\n"
+        "compute._ArrayQueue.parts = slow\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )
     flags = ["--input-shape", "50,9,9", "--memory", "1", "--return-state", "-o", str(tmp_path / "out.npz")]
