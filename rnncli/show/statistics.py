@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any
 
-from rnncli.arrays import BLOCK, index_of
 from rnncli.result import Label
 from rnncli.show.page import (
     Column,
@@ -73,6 +72,8 @@ def summarize(
     """
     import numpy as np
 
+    from rnncli.arrays import index_of
+
     beyond = None if bounds is None else (bounds[0] + MARGIN, bounds[1] - MARGIN)
     count = nan = finite = infinite = 0
     total, low, high = 0.0, (np.inf, 0), (-np.inf, 0)  # a value and its index in the flat array
@@ -119,6 +120,8 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
     """Yield the start of each block of the flat values, the block as float64, and which values count."""
     import numpy as np
 
+    from rnncli.arrays import BLOCK
+
     flat = values.reshape(-1)
     counts = np.broadcast_to(True if counted is None else counted, values.shape).reshape(-1)
     for start in range(0, flat.size, BLOCK):
@@ -128,6 +131,8 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
 def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | None:
     """Return the index of the first counted NaN, in axis order."""
     import numpy as np
+
+    from rnncli.arrays import index_of
 
     for start, wide, counts in _blocks(values, counted):
         missing = np.flatnonzero(counts & np.isnan(wide))
