@@ -382,7 +382,7 @@ def test_the_panel_by_touch(opens: Any) -> None:
         assert box["height"] >= 44, box
         assert box["width"] >= 44, box
     hold.get_by_role("button", name="1", exact=True).tap()
-    assert page.ask("rnncli.command").endswith("--hold forget=1@3")
+    page.page.wait_for_function("() => rnncli.command.endsWith('--hold forget=1@3')")
     assert hold.get_by_role("button", name="1", exact=True).get_attribute("aria-pressed") == "true"
     page.page.get_by_role("button", name="undo").tap()
     assert "--hold" not in page.ask("rnncli.command")
