@@ -173,6 +173,7 @@ class Ask(NamedTuple):
         """Return the input, the name of its source, "" for numbers, and the folder of files that it names."""
         # Here, not deep inside a reader, where Python 3.11 may map its stack anew at each call of the import.
         import numpy as np  # noqa: F401
+
         from rnncli.inputs.source import choose_input
 
         if self.fill is not None:
